@@ -598,7 +598,7 @@ Global___ExternalOrder: _TypeAlias = ExternalOrder  # noqa: Y015
 
 @_typing.final
 class Link(_message.Message):
-    """The line from the adapter to its venue."""
+    """The line from the adapter to its venue. A broker whose venue is not up says so in every recovery too, with broker_seq 0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

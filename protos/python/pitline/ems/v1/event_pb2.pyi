@@ -1551,7 +1551,7 @@ class SnapshotOrder(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     DUPLICATE_FIELD_NUMBER: _builtins.int
     duplicate: _builtins.bool
-    """It answers a repeated submit, and is no part of a snapshot."""
+    """It answers a command that changed nothing, or that was about an order of another client; no part of a snapshot."""
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """The order."""
@@ -1654,9 +1654,7 @@ class CommandRefused(_message.Message):
     reason: _reason_pb2.Reason.ValueType
     """Why."""
     field: _builtins.str
-    """Field at fault, dotted path in Command, e.g. "submit.terms.order_qty"; in a batch the path starts with its place,
-    e.g. "commands[3].submit".
-    """
+    """Field at fault, dotted path in Command, e.g. "submit.terms.order_qty". In a batch, Event.command_id says which command."""
     text: _builtins.str
     """In words, with value and bound."""
     client_order_id: _builtins.str

@@ -70,7 +70,7 @@ class MarketDataServiceServicer:
 
     def Quotes(self, request, context):
         """Quotes, trades, books and bars as asked for. Starts with the last state known of each. INVALID_ARGUMENT, NOT_FOUND
-        unknown broker or symbol, UNAVAILABLE shutdown.
+        unknown broker or symbol, RESOURCE_EXHAUSTED slow consumer, UNAVAILABLE shutdown or broker not reached yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,7 +19,7 @@ class MarketDataServiceStub:
     """Instruments of all brokers or of one, by broker and symbol. NOT_FOUND unknown broker."""
     Quotes: _aio.UnaryStreamMultiCallable[_market_data_service_pb2.QuotesRequest, _market_data_service_pb2.QuotesResponse]
     """Quotes, trades, books and bars as asked for. Starts with the last state known of each. INVALID_ARGUMENT, NOT_FOUND
-    unknown broker or symbol, UNAVAILABLE shutdown.
+    unknown broker or symbol, RESOURCE_EXHAUSTED slow consumer, UNAVAILABLE shutdown or broker not reached yet.
     """
     ListBars: _aio.UnaryUnaryMultiCallable[_market_data_service_pb2.ListBarsRequest, _market_data_service_pb2.ListBarsResponse]
     """Bars of the past, oldest first. INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED the broker has no history."""
@@ -42,7 +42,7 @@ class MarketDataServiceServicer:
         context: _aio.ServicerContext[_market_data_service_pb2.QuotesRequest, _abc.AsyncIterator[_market_data_service_pb2.QuotesResponse]],
     ) -> _abc.AsyncIterator[_market_data_service_pb2.QuotesResponse]:
         """Quotes, trades, books and bars as asked for. Starts with the last state known of each. INVALID_ARGUMENT, NOT_FOUND
-        unknown broker or symbol, UNAVAILABLE shutdown.
+        unknown broker or symbol, RESOURCE_EXHAUSTED slow consumer, UNAVAILABLE shutdown or broker not reached yet.
         """
 
     def ListBars(

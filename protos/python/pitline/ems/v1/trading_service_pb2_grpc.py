@@ -101,7 +101,8 @@ class TradingServiceServicer:
     def Trade(self, request_iterator, context):
         """The engine room: commands in, events out, and the only rpc that attends. The first command is open. Half-close is no
         logout: events keep coming. Ends with ABORTED superseded by a newer stream of the client id, RESOURCE_EXHAUSTED slow
-        consumer (with the last seq) or message too large, UNAVAILABLE shutdown, FAILED_PRECONDITION first command not open.
+        consumer (with the last seq) or message too large, UNAVAILABLE shutdown or missed heartbeats, FAILED_PRECONDITION first
+        command not open, INVALID_ARGUMENT more than 4,096 commands in a message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,14 +118,16 @@ class TradingServiceServicer:
 
     def SubmitOrder(self, request, context):
         """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
-        INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account.
+        INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
+        been reached yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ModifyOrder(self, request, context):
-        """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended.
+        """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended or is being canceled, or the broker does
+        not modify; UNAVAILABLE broker down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -20,7 +20,8 @@ class TradingServiceStub:
     Trade: _aio.StreamStreamMultiCallable[_trading_service_pb2.TradeRequest, _trading_service_pb2.TradeResponse]
     """The engine room: commands in, events out, and the only rpc that attends. The first command is open. Half-close is no
     logout: events keep coming. Ends with ABORTED superseded by a newer stream of the client id, RESOURCE_EXHAUSTED slow
-    consumer (with the last seq) or message too large, UNAVAILABLE shutdown, FAILED_PRECONDITION first command not open.
+    consumer (with the last seq) or message too large, UNAVAILABLE shutdown or missed heartbeats, FAILED_PRECONDITION first
+    command not open, INVALID_ARGUMENT more than 4,096 commands in a message.
     """
     Watch: _aio.UnaryStreamMultiCallable[_trading_service_pb2.WatchRequest, _trading_service_pb2.WatchResponse]
     """The same events without commands: drop copies, screens, browsers. Never attends. INVALID_ARGUMENT, NOT_FOUND unknown
@@ -28,10 +29,13 @@ class TradingServiceStub:
     """
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.SubmitOrderRequest, _trading_service_pb2.SubmitOrderResponse]
     """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
-    INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account.
+    INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
+    been reached yet.
     """
     ModifyOrder: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.ModifyOrderRequest, _trading_service_pb2.ModifyOrderResponse]
-    """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended."""
+    """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended or is being canceled, or the broker does
+    not modify; UNAVAILABLE broker down.
+    """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.CancelOrderRequest, _trading_service_pb2.CancelOrderResponse]
     """Cancel one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended."""
     CancelOrders: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.CancelOrdersRequest, _trading_service_pb2.CancelOrdersResponse]
@@ -59,7 +63,8 @@ class TradingServiceServicer:
     ) -> _abc.AsyncIterator[_trading_service_pb2.TradeResponse]:
         """The engine room: commands in, events out, and the only rpc that attends. The first command is open. Half-close is no
         logout: events keep coming. Ends with ABORTED superseded by a newer stream of the client id, RESOURCE_EXHAUSTED slow
-        consumer (with the last seq) or message too large, UNAVAILABLE shutdown, FAILED_PRECONDITION first command not open.
+        consumer (with the last seq) or message too large, UNAVAILABLE shutdown or missed heartbeats, FAILED_PRECONDITION first
+        command not open, INVALID_ARGUMENT more than 4,096 commands in a message.
         """
 
     def Watch(
@@ -77,7 +82,8 @@ class TradingServiceServicer:
         context: _aio.ServicerContext[_trading_service_pb2.SubmitOrderRequest, _abc.Awaitable[_trading_service_pb2.SubmitOrderResponse]],
     ) -> _abc.Awaitable[_trading_service_pb2.SubmitOrderResponse]:
         """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
-        INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account.
+        INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
+        been reached yet.
         """
 
     def ModifyOrder(
@@ -85,7 +91,9 @@ class TradingServiceServicer:
         request: _trading_service_pb2.ModifyOrderRequest,
         context: _aio.ServicerContext[_trading_service_pb2.ModifyOrderRequest, _abc.Awaitable[_trading_service_pb2.ModifyOrderResponse]],
     ) -> _abc.Awaitable[_trading_service_pb2.ModifyOrderResponse]:
-        """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended."""
+        """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended or is being canceled, or the broker does
+        not modify; UNAVAILABLE broker down.
+        """
 
     def CancelOrder(
         self,

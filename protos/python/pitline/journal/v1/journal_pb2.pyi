@@ -32,6 +32,7 @@ class PrivateRecord(_message.Message):
     EPOCH_STARTED_FIELD_NUMBER: _builtins.int
     BROKER_BOUND_FIELD_NUMBER: _builtins.int
     CURSOR_MOVED_FIELD_NUMBER: _builtins.int
+    REQUEST_SENT_AGAIN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def epoch_started(self) -> Global___EpochStarted:
         """The EMS started."""
@@ -44,18 +45,23 @@ class PrivateRecord(_message.Message):
     def cursor_moved(self) -> Global___CursorMoved:
         """A broker's event was taken and changed nothing else: only the cursor moves."""
 
+    @_builtins.property
+    def request_sent_again(self) -> Global___RequestSentAgain:
+        """What was last sent for an order went out once more."""
+
     def __init__(
         self,
         *,
         epoch_started: Global___EpochStarted | None = ...,
         broker_bound: Global___BrokerBound | None = ...,
         cursor_moved: Global___CursorMoved | None = ...,
+        request_sent_again: Global___RequestSentAgain | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "request_sent_again", b"request_sent_again"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "request_sent_again", b"request_sent_again"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -125,22 +131,39 @@ Global___BrokerBound: _TypeAlias = BrokerBound  # noqa: Y015
 
 @_typing.final
 class CursorMoved(_message.Message):
-    """A broker's event was taken and changed nothing else."""
+    """A broker's event was taken and changed nothing else; the record's header says which."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BROKER_FIELD_NUMBER: _builtins.int
-    broker: _builtins.str
-    """The broker's name in the EMS's configuration."""
     def __init__(
         self,
-        *,
-        broker: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker", b"broker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CursorMoved: _TypeAlias = CursorMoved  # noqa: Y015
+
+@_typing.final
+class RequestSentAgain(_message.Message):
+    """What was last sent for an order went out once more, under the same ref."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Which order."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestSentAgain: _TypeAlias = RequestSentAgain  # noqa: Y015
