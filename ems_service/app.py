@@ -1,0 +1,103 @@
+"""The EMS put together: the only place that builds its parts. Nothing imports it but `__main__` and tests.
+
+Order of the start: the journal is folded, the epoch is stored, the port is open, brokers are called. Order of the
+end: streams are told and end, the port closes, brokers' lines close, the engine stops (what waits was not answered),
+the journal closes.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from ems_service.broker_link import BrokerLink
+from ems_service.config import Config
+from ems_service.convert.record import to_event
+from ems_service.core.fold import evolve
+from ems_service.core.inputs import Cause, Started
+from ems_service.core.state import State
+from ems_service.engine import Clock, Engine
+from ems_service.feeds import Feed
+from ems_service.journal import Journal
+from ems_service.limits import REPLAY_BYTES_MAX
+from ems_service.publisher import Publisher
+from ems_service.servicers.admin import Admin
+from ems_service.servicers.departures import Departures
+from ems_service.servicers.markets import Markets
+from ems_service.servicers.streams import Streams
+from ems_service.servicers.trading import Trading
+from pitline.ems.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
+from pitline.ems.v1.market_data_service_pb2_grpc import add_MarketDataServiceServicer_to_server
+from pitline.ems.v1.trading_service_pb2_grpc import add_TradingServiceServicer_to_server
+from pitline_rpc.server import Service
+from pitline_rpc.server import serving as serving_services
+
+BUILD = version("pitline")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An EMS that serves."""
+
+    address: str
+    journal_id: str
+
+
+@asynccontextmanager
+async def serving(config: Config) -> AsyncGenerator[Running]:
+    """Run an EMS for as long as the block runs. Raises StartupError before anything is served."""
+    journal = Journal(config.data_dir, config.durability)
+    async with AsyncExitStack() as stack:
+        stack.callback(journal.close)
+        state = folded(journal)
+        publisher = Publisher(journal, state.seq)
+        engine = Engine(state, journal, publisher, Clock())
+        links = {
+            name: BrokerLink(name, broker.address, config.ems_id, config.durability, engine)
+            for name, broker in config.brokers.items()
+        }
+        engine.outlets.update(links)
+        engine.market.awaited = frozenset(links)
+        feeds = {name: Feed(name, broker.address) for name, broker in config.brokers.items()}
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        running = tasks.create_task(engine.run())
+        stack.callback(running.cancel)
+        await engine.ask(Started(Cause(), BUILD))
+        streams, departures = Streams(publisher), Departures(engine)
+        markets = Markets(links, feeds)
+        services = [
+            Service(
+                "pitline.ems.v1.TradingService",
+                add_TradingServiceServicer_to_server,
+                Trading(engine, publisher, streams, departures),
+            ),
+            Service(
+                "pitline.ems.v1.MarketDataService",
+                add_MarketDataServiceServicer_to_server,
+                markets,
+            ),
+            Service(
+                "pitline.ems.v1.AdminService",
+                add_AdminServiceServicer_to_server,
+                Admin(engine, links, streams, config.durability, BUILD),
+            ),
+        ]
+
+        async def drain() -> None:
+            departures.forget()
+            streams.end_all()
+            markets.end_all()
+
+        for line in (*links.values(), *feeds.values()):
+            stack.callback(tasks.create_task(line.run()).cancel)
+        listening = await stack.enter_async_context(serving_services(config.bind, services, drain))
+        yield Running(listening.address, journal.journal_id)
+
+
+def folded(journal: Journal) -> State:
+    """The state that a journal tells of."""
+    state = State(journal.journal_id)
+    for record in journal.read_all(REPLAY_BYTES_MAX):
+        evolve(state, to_event(record, state))
+    return state

@@ -1,0 +1,49 @@
+"""Settings of the EMS: a TOML file and the environment (PITLINE_EMS_…) over it."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from ems_service.journal import Durability
+from pitline_rpc.config import Section, Settings
+
+_BROKER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+class BrokerSection(Section):
+    """Where a broker is found."""
+
+    address: str
+    """"host:port" of a server of pitline.broker.v1."""
+
+
+def _paper_here() -> dict[str, BrokerSection]:
+    return {"paper": BrokerSection(address="127.0.0.1:7420")}
+
+
+class Config(Settings):
+    """All settings of one EMS."""
+
+    model_config = SettingsConfigDict(env_prefix="PITLINE_EMS_")
+
+    bind: str = "127.0.0.1:7410"
+    """IP address and port to serve on."""
+    data_dir: Path = Path("data/ems")
+    """Where the journal is kept; one EMS each."""
+    ems_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] = "ems"
+    """How brokers know this EMS."""
+    durability: Durability = "fsync"
+    """fsync: what was acknowledged survives a loss of power. flush: it survives the death of the process."""
+    brokers: dict[str, BrokerSection] = Field(default_factory=_paper_here)
+    """By the name that stands before the dot of its accounts."""
+
+    @field_validator("brokers")
+    @classmethod
+    def _names(cls, brokers: dict[str, BrokerSection]) -> dict[str, BrokerSection]:
+        for name in brokers:
+            if _BROKER_NAME.fullmatch(name) is None:
+                raise ValueError(f"broker name {name!r} is not 1 to 32 of a-z 0-9 _ -")
+        return brokers

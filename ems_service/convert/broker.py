@@ -1,0 +1,296 @@
+"""Both ways of the trades dialogue: what a broker says, checked, and what the EMS asks.
+
+Called by `broker_link`. A broker is trusted to mean well, not to be well formed: `ProtocolError` names what it did,
+and the link drops the stream. Account names get the broker's name in front on the way in, and lose it on the way out.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import IntEnum
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ems_service.convert.scalars import member, number_or_none, set_time, text_or_none, time_ns
+from ems_service.core import inputs
+from ems_service.core.inputs import Cause
+from ems_service.core.market import Listing, Offer
+from ems_service.core.order import Order, Terms
+from ems_service.core.values import (
+    ZERO,
+    BrokerState,
+    Environment,
+    ExecInst,
+    Fate,
+    Liquidity,
+    Money,
+    OrdType,
+    Reason,
+    TimeInForce,
+)
+from ems_service.limits import BROKER_TEXT_LENGTH_MAX, EXEC_ID_LENGTH_MAX, NUMBER_BELOW
+from pitline.broker.v1 import broker_service_pb2, capabilities_pb2, event_pb2, request_pb2
+from pitline.types.v1 import instrument_pb2, money_pb2
+from pitline_rpc.batch import frame
+from pitline_rpc.decimals import DecimalError, canonical, parse
+
+Enum = TypeVar("Enum", bound=IntEnum)
+
+_NUMBER_ABOVE = -NUMBER_BELOW
+
+_NEW_ORDER = request_pb2.BrokerRequest()
+"""Filled again for each order, every field overwritten: half the cost of making one."""
+
+_SECONDS_MAX = 253_402_300_800
+"""The year 10,000; protobuf's own bound of a time."""
+
+
+class ProtocolError(Exception):
+    """A broker said what cannot be understood; says what."""
+
+
+def to_input(broker: str, event: event_pb2.BrokerEvent) -> inputs.Input | None:
+    """What the core must decide about; None for what only the link cares for (recover_end, heartbeat). Raises
+    ProtocolError.
+    """
+    cause = Cause(broker=broker, broker_seq=event.broker_seq)
+    try:
+        return _to_input(broker, event, cause)
+    except (DecimalError, ValueError) as error:
+        raise ProtocolError(f"{event.WhichOneof('change')} with broker_seq {event.broker_seq}: {error}") from error
+
+
+def _to_input(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs.Input | None:
+    at_ns = _at_ns(event.time)
+    match event.WhichOneof("change"):
+        case "ack":
+            ack = event.ack
+            return inputs.Acked(cause, ack.order_ref, ack.broker_order_id, at_ns, _at_ns(event.receive_time))
+        case "fill":
+            return _fill(broker, event, cause)
+        case "rejected":
+            answer = event.rejected
+            reason = answer.reason or Reason.BROKER_REJECTED
+            return inputs.Rejected(cause, answer.order_ref, reason, _words(answer.text), at_ns)
+        case "canceled":
+            canceled = event.canceled
+            return inputs.Canceled(cause, canceled.order_ref, canceled.reason, _words(canceled.text), at_ns)
+        case "cancel_rejected":
+            refused = event.cancel_rejected
+            reason = refused.reason or Reason.BROKER_REJECTED
+            return inputs.CancelRejected(cause, refused.order_ref, reason, _words(refused.text), refused.request_ref)
+        case "modified":
+            modified = event.modified
+            return inputs.Modified(
+                cause,
+                modified.order_ref,
+                modified.request_ref,
+                modified.broker_order_id,
+                _signed(modified.order_qty),
+                _signed(modified.limit_px) if modified.limit_px else None,
+                at_ns,
+            )
+        case "modify_rejected":
+            unmodified = event.modify_rejected
+            reason = unmodified.reason or Reason.BROKER_REJECTED
+            return inputs.ModifyRejected(
+                cause, unmodified.order_ref, unmodified.request_ref, reason, _words(unmodified.text)
+            )
+        case "expired":
+            return inputs.Expired(cause, event.expired.order_ref, _words(event.expired.text), at_ns)
+        case "hello_ack":
+            return _hello(broker, event.hello_ack, cause)
+        case "ref_state":
+            return _ref_state(event.ref_state, cause)
+        case "position":
+            report = event.position
+            account = f"{broker}.{report.account}"
+            return inputs.PositionReport(
+                cause,
+                account,
+                report.symbol,
+                _signed(report.signed_qty),
+                _signed(report.avg_px) if report.avg_px else None,
+            )
+        case "balance":
+            cash = tuple(_money(amount) for amount in event.balance.cash)
+            return inputs.BalanceReport(cause, f"{broker}.{event.balance.account}", cash)
+        case "link":
+            return inputs.LinkChanged(cause, BrokerState(event.link.state), _words(event.link.text))
+        case "recover_end" | "heartbeat":
+            return None
+        case _:
+            # Known to the contract and not yet to this server, or newer than it: the place in the log is kept.
+            return inputs.Unhandled(cause) if event.broker_seq else None
+
+
+def _fill(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs.Filled:
+    fill = event.fill.fill
+    signed_qty = _signed(fill.signed_qty)
+    if not signed_qty:
+        raise ValueError(f"exec_id {fill.exec_id} has quantity 0")
+    if not 0 < len(fill.exec_id) <= EXEC_ID_LENGTH_MAX:
+        raise ValueError(f"an exec_id of {len(fill.exec_id)} characters, not 1 to {EXEC_ID_LENGTH_MAX}")
+    return inputs.Filled(
+        cause,
+        event.fill.order_ref,
+        f"{broker}.{event.fill.account}",
+        event.fill.symbol,
+        fill.exec_id,
+        signed_qty,
+        _signed(fill.price),
+        _money(fill.fee) if fill.HasField("fee") else None,
+        _liquidity(fill.liquidity),
+        _at_ns(fill.market_time),
+        _at_ns(event.receive_time),
+    )
+
+
+def _hello(broker: str, ack: event_pb2.HelloAck, cause: Cause) -> inputs.Hello:
+    if not ack.store_id:
+        raise ValueError("a hello_ack without store_id")
+    return inputs.Hello(
+        cause,
+        ack.store_id,
+        Environment(ack.environment),
+        tuple(f"{broker}.{account.account}" for account in ack.accounts),
+        tuple(account.base_currency for account in ack.accounts),
+        ack.head_broker_seq,
+    )
+
+
+def _ref_state(answer: event_pb2.RefState, cause: Cause) -> inputs.RefState:
+    cum_qty = parse(answer.cum_qty) if answer.cum_qty else ZERO
+    fate = Fate(answer.fate)
+    return inputs.RefState(
+        cause, answer.order_ref, fate, cum_qty, answer.reason, _words(answer.text), answer.broker_order_id
+    )
+
+
+def _liquidity(value: int) -> Liquidity:
+    """One that a newer broker knows and we do not is none that we can tell."""
+    return member(Liquidity, value) or Liquidity.UNSPECIFIED
+
+
+def _words(text: str) -> str:
+    return text[:BROKER_TEXT_LENGTH_MAX]
+
+
+def _at_ns(time: Timestamp) -> int:
+    if not -_SECONDS_MAX < time.seconds < _SECONDS_MAX or not 0 <= time.nanos < 1_000_000_000:
+        raise ValueError(f"a time of {time.seconds} s and {time.nanos} ns since 1970")
+    return time_ns(time)
+
+
+def _money(message: money_pb2.Money) -> Money:
+    return Money(_signed(message.amount), message.currency)
+
+
+def _signed(text: str) -> Decimal:
+    value = parse(text)
+    if not _NUMBER_ABOVE < value < NUMBER_BELOW:
+        raise ValueError(f"{text} is not within 10^15")
+    return value
+
+
+def offer(capabilities: capabilities_pb2.Capabilities, instruments: Sequence[instrument_pb2.Instrument]) -> Offer:
+    """What a broker has declared. What it declares and the core does not know is left out."""
+    return Offer(
+        frozenset(_known(OrdType, capabilities.ord_types)),
+        frozenset(_known(TimeInForce, capabilities.times_in_force)),
+        {instrument.key.symbol: _listing(instrument) for instrument in instruments},
+        frozenset(_known(ExecInst, capabilities.exec_insts)),
+        capabilities.modify,
+    )
+
+
+def _known(kind: type[Enum], numbers: Sequence[int]) -> list[Enum]:
+    known = {int(member): member for member in kind}
+    return [known[number] for number in numbers if number in known]
+
+
+def _listing(instrument: instrument_pb2.Instrument) -> Listing:
+    """Raises ProtocolError where a step, a bound or a multiplier is none that orders could be held against."""
+    symbol = instrument.key.symbol
+    try:
+        ticks = tuple((parse(band.from_px), _step(band.tick_size, "tick_size")) for band in instrument.ticks)
+        if not ticks or ticks[0][0] != 0 or list(ticks) != sorted(ticks):
+            raise ValueError("the tick table does not rise from 0")
+        return Listing(
+            symbol,
+            instrument.quote_currency,
+            _step(instrument.multiplier, "multiplier") if instrument.multiplier else Decimal(1),
+            ticks,
+            _step(instrument.lot_size, "lot_size"),
+            number_or_none(instrument.min_qty),
+            number_or_none(instrument.max_qty),
+            number_or_none(instrument.min_notional),
+        )
+    except ValueError as error:  # a DecimalError is one
+        raise ProtocolError(f"instrument {symbol}: {error}") from error
+
+
+def _step(text: str, name: str) -> Decimal:
+    step = parse(text)
+    if not 0 < step < NUMBER_BELOW:
+        raise ValueError(f"{name} is {text}, not > 0 and < {NUMBER_BELOW}")
+    return step
+
+
+def new_order(order: Order) -> bytes:
+    """The request that carries an order, framed."""
+    terms = order.terms
+    message = _NEW_ORDER.order
+    message.order_ref = message.request_ref = order.order_ref
+    message.account = terms.account.partition(".")[2]
+    message.symbol = terms.symbol
+    message.side = terms.side  # pyright: ignore[reportAttributeAccessIssue]
+    message.order_qty = canonical(terms.order_qty)
+    message.ord_type = terms.ord_type  # pyright: ignore[reportAttributeAccessIssue]
+    message.limit_px = text_or_none(terms.limit_px)
+    message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
+    message.ClearField("exec_inst")
+    if terms.exec_inst:
+        message.exec_inst.extend(terms.exec_inst)  # pyright: ignore[reportArgumentType]
+    message.ClearField("expire_time")
+    if terms.expire_time_ns is not None:
+        set_time(message.expire_time, terms.expire_time_ns)
+    return frame(_NEW_ORDER.SerializeToString())
+
+
+def modify_order(order: Order, wanted: Terms) -> bytes:
+    """The request for new terms, framed: the totals, not the differences."""
+    modify = request_pb2.ModifyOrder(
+        order_ref=order.order_ref,
+        request_ref=order.modify_ref,
+        order_qty=canonical(wanted.order_qty),
+        limit_px=text_or_none(wanted.limit_px),
+    )
+    return frame(request_pb2.BrokerRequest(modify=modify).SerializeToString())
+
+
+def cancel_order(order: Order) -> bytes:
+    """The request that cancels an order, framed."""
+    cancel = request_pb2.CancelOrder(order_ref=order.order_ref, request_ref=order.cancel_ref)
+    return frame(request_pb2.BrokerRequest(cancel=cancel).SerializeToString())
+
+
+def ack_seq(broker_seq: int) -> bytes:
+    """Tells a broker that everything up to here is stored, framed."""
+    ack = request_pb2.AckBrokerSeq(broker_seq=broker_seq)
+    return frame(request_pb2.BrokerRequest(ack_seq=ack).SerializeToString())
+
+
+def hello(
+    ems_id: str, journal_id: str, epoch: int, durability: str, last_broker_seq: int | None, open_refs: Sequence[str]
+) -> broker_service_pb2.TradesRequest:
+    """The first message of a trades stream. `last_broker_seq` is None at the first contact."""
+    message = request_pb2.Hello(
+        ems_id=ems_id,
+        journal_id=journal_id,
+        epoch=epoch,
+        durability=request_pb2.DURABILITY_FSYNC if durability == "fsync" else request_pb2.DURABILITY_FLUSH,
+        last_broker_seq=last_broker_seq,
+        open_refs=open_refs,
+    )
+    return broker_service_pb2.TradesRequest(requests=[request_pb2.BrokerRequest(hello=message)])

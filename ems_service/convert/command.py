@@ -1,0 +1,145 @@
+"""From a client's message to a command of the core, checked field by field.
+
+Called by the servicers, for the stream and for the unary twins alike. Raises Refused with the field at fault; the
+field's path starts at the command ("submit.terms.order_qty"). Nothing malformed gets past here.
+"""
+
+from enum import IntEnum
+
+from ems_service.convert.checks import (
+    a_symbol,
+    a_time,
+    absent,
+    an_account,
+    an_id,
+    an_id_or_none,
+    malformed,
+    none_of,
+    one_of,
+    positive,
+    tags,
+)
+from ems_service.core.inputs import Cancel, Cause, Modify, OrderKey, Submit
+from ems_service.core.order import Terms
+from ems_service.core.values import ExecInst, OrdType, Side, TimeInForce
+from pitline.ems.v1 import command_pb2
+from pitline.types.v1 import order_pb2, reason_pb2
+
+# What the contract knows, of which this server takes a part.
+_ORD_TYPES = frozenset(order_pb2.OrdType.values())
+_EXECUTIONS = frozenset(order_pb2.Execution.values())
+_ROUTES = frozenset(order_pb2.Route.values())
+
+
+class _Taken(IntEnum):
+    """Executions that this server takes."""
+
+    LIVE = 1
+
+
+def submit(message: command_pb2.Submit, cause: Cause) -> Submit:
+    """A new order. `cause.client_id` owns it."""
+    if not message.HasField("terms"):
+        raise malformed(reason_pb2.REASON_REQUIRED, "submit.terms", "submit.terms is required")
+    return Submit(cause, an_id(message.client_order_id, "submit.client_order_id"), terms(message.terms, "submit.terms"))
+
+
+def cancel(message: command_pb2.Cancel, cause: Cause) -> Cancel:
+    """A cancel of one order."""
+    return Cancel(cause, order_key(message.order, "cancel.order", cause.client_id))
+
+
+def modify(message: command_pb2.Modify, cause: Cause) -> Modify:
+    """New terms of one order; at least one."""
+    why = "this server does not take it"
+    absent(message.stop_px, "modify.stop_px", why)
+    absent(message.HasField("trigger") and message.trigger, "modify.trigger", why)
+    none_of(message.execution, "modify.execution", _EXECUTIONS)
+    if not message.order_qty and not message.limit_px:
+        raise malformed(reason_pb2.REASON_REQUIRED, "modify", "modify needs an order_qty or a limit_px")
+    return Modify(
+        cause,
+        order_key(message.order, "modify.order", cause.client_id),
+        positive(message.order_qty, "modify.order_qty") if message.order_qty else None,
+        positive(message.limit_px, "modify.limit_px") if message.limit_px else None,
+    )
+
+
+def order_key(message: command_pb2.OrderKey, path: str, client_id: str) -> OrderKey:
+    """Which order is meant; a client_order_id that names no owner is the caller's own."""
+    named = an_id_or_none(message.client_id, f"{path}.client_id")
+    match message.WhichOneof("key"):
+        case "order_id":
+            absent(named, f"{path}.client_id", "an order_id needs no owner")
+            return OrderKey(order_id=an_id(message.order_id, f"{path}.order_id"))
+        case "client_order_id":
+            owner = named or client_id
+            if not owner:
+                text = f"{path}.client_id is required with client_order_id, when the caller names no client_id"
+                raise malformed(reason_pb2.REASON_REQUIRED, f"{path}.client_id", text)
+            return OrderKey(
+                client_order_id=an_id(message.client_order_id, f"{path}.client_order_id"),
+                client_id=owner,
+            )
+        case None:
+            text = f"{path} is required: order_id or client_order_id"
+            raise malformed(reason_pb2.REASON_REQUIRED, path, text)
+
+
+def terms(message: order_pb2.OrderTerms, path: str) -> Terms:
+    """What an order asks for; `path` is where the terms stand in the command."""
+    account = an_account(message.account, f"{path}.account")
+    symbol = a_symbol(message.symbol, f"{path}.symbol")
+    side = one_of(Side, message.side, f"{path}.side")
+    order_qty = positive(message.order_qty, f"{path}.order_qty")
+    ord_type = one_of(OrdType, message.ord_type, f"{path}.ord_type", contract=_ORD_TYPES)
+    limit_px = None
+    if ord_type is OrdType.LIMIT:
+        limit_px = positive(message.limit_px, f"{path}.limit_px")
+    else:
+        absent(message.limit_px, f"{path}.limit_px", f"a {ord_type.name} order has none")
+    time_in_force = one_of(TimeInForce, message.time_in_force, f"{path}.time_in_force", default=TimeInForce.DAY)
+    _only_what_is_taken(message, path)
+    return Terms(
+        account,
+        symbol,
+        side,
+        order_qty,
+        ord_type,
+        limit_px,
+        time_in_force,
+        tags(dict(message.tags), f"{path}.tags") if message.tags else {},
+        _expire_time_ns(message, time_in_force, f"{path}.expire_time"),
+        _exec_inst(message, f"{path}.exec_inst"),
+    )
+
+
+def _expire_time_ns(message: order_pb2.OrderTerms, time_in_force: TimeInForce, field: str) -> int | None:
+    if time_in_force is not TimeInForce.GTD:
+        absent(message.HasField("expire_time") and message.expire_time, field, "only GTD has one")
+        return None
+    if not message.HasField("expire_time"):
+        raise malformed(reason_pb2.REASON_REQUIRED, field, f"{field} is required with GTD")
+    return a_time(message.expire_time, field)
+
+
+def _exec_inst(message: order_pb2.OrderTerms, field: str) -> tuple[ExecInst, ...]:
+    """Each at most once; in one order, so that equal instructions are equal terms."""
+    if not message.exec_inst:
+        return ()
+    given = [one_of(ExecInst, instruction, field) for instruction in message.exec_inst[: len(ExecInst) + 1]]
+    if len(set(given)) < len(message.exec_inst):
+        text = f"{field} names an instruction twice: {', '.join(instruction.name for instruction in given)}"
+        raise malformed(reason_pb2.REASON_MALFORMED, field, text)
+    return tuple(sorted(given))
+
+
+def _only_what_is_taken(message: order_pb2.OrderTerms, path: str) -> None:
+    """What the contract knows and this server does not take is refused, never ignored."""
+    why = "this server does not take it"
+    one_of(_Taken, message.execution, f"{path}.execution", default=_Taken.LIVE, contract=_EXECUTIONS)
+    absent(message.stop_px, f"{path}.stop_px", why)
+    absent(message.HasField("trail") and message.trail, f"{path}.trail", why)
+    absent(message.HasField("trigger") and message.trigger, f"{path}.trigger", why)
+    absent(message.max_slippage, f"{path}.max_slippage", why)
+    none_of(message.route, f"{path}.route", _ROUTES)

@@ -1,0 +1,152 @@
+"""Orders, their terms and positions as messages, both ways. Used by `event` (to store) and by `report` (to answer
+reads).
+"""
+
+from enum import IntFlag
+
+from ems_service.convert.scalars import (
+    money,
+    number_or_none,
+    set_money,
+    set_time,
+    text_or_none,
+    time_ns,
+)
+from ems_service.core.order import CancelStage, Order, OrderState, Terms
+from ems_service.core.positions import Position
+from ems_service.core.values import ZERO, ExecInst, InDoubt, Money, OrderStatus, OrdType, Side, TimeInForce
+from pitline.types.v1 import order_pb2, position_pb2
+from pitline_rpc.decimals import canonical, parse
+
+
+def set_terms(message: order_pb2.OrderTerms, terms: Terms) -> None:
+    """Overwrite every field that terms have."""
+    message.account = terms.account
+    message.symbol = terms.symbol
+    message.side = terms.side  # pyright: ignore[reportAttributeAccessIssue]
+    message.order_qty = canonical(terms.order_qty)
+    message.ord_type = terms.ord_type  # pyright: ignore[reportAttributeAccessIssue]
+    message.limit_px = text_or_none(terms.limit_px)
+    message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
+    message.execution = order_pb2.EXECUTION_LIVE
+    if terms.expire_time_ns is None:
+        message.ClearField("expire_time")
+    else:
+        set_time(message.expire_time, terms.expire_time_ns)
+    message.ClearField("exec_inst")
+    if terms.exec_inst:
+        message.exec_inst.extend(terms.exec_inst)  # pyright: ignore[reportArgumentType]
+    message.ClearField("tags")
+    if terms.tags:
+        message.tags.update(terms.tags)
+
+
+def terms(message: order_pb2.OrderTerms) -> Terms:
+    """Read terms that `set_terms` wrote."""
+    return Terms(
+        message.account,
+        message.symbol,
+        Side(message.side),
+        parse(message.order_qty),
+        OrdType(message.ord_type),
+        number_or_none(message.limit_px),
+        TimeInForce(message.time_in_force),
+        dict(message.tags),
+        time_ns(message.expire_time) if message.HasField("expire_time") else None,
+        tuple(ExecInst(instruction) for instruction in message.exec_inst),
+    )
+
+
+class Outstanding(IntFlag):
+    """Which changes of an order are under way: what the private header says beside the public state."""
+
+    CANCEL_STASHED = 1
+    CANCEL_SENT = 2
+    MODIFY_STASHED = 4
+    MODIFY_SENT = 8
+
+
+def outstanding(state: OrderState) -> Outstanding:
+    """What is under way in this state; `CancelStage` has the numbers of the first two."""
+    changes = Outstanding(state.cancel_stage)
+    if state.modify_stashed is not None:
+        changes |= Outstanding.MODIFY_STASHED
+    if state.modify_sent is not None:
+        changes |= Outstanding.MODIFY_SENT
+    return changes
+
+
+def set_state(message: order_pb2.OrderState, state: OrderState) -> None:
+    """Overwrite every field."""
+    message.status = state.status  # pyright: ignore[reportAttributeAccessIssue]
+    message.order_qty = canonical(state.order_qty)
+    message.cum_qty = canonical(state.cum_qty)
+    message.leaves_qty = canonical(state.leaves_qty)
+    message.avg_px = "" if state.avg_px is None else canonical(state.avg_px)
+    message.in_doubt = state.in_doubt  # pyright: ignore[reportAttributeAccessIssue]
+    message.cancel_stashed = state.cancel_stage is CancelStage.STASHED
+    message.modify_stashed = state.modify_stashed is not None
+
+
+def set_order(message: order_pb2.Order, order: Order) -> None:
+    """Write an order, whole, into an empty message."""
+    message.order_id = order.order_id
+    message.client_order_id = order.client_order_id
+    message.client_id = order.client_id
+    set_terms(message.terms, order.terms)
+    set_state(message.state, order.state)
+    message.broker_order_id = order.broker_order_id
+    message.order_ref = order.order_ref
+    message.reason = order.reason  # pyright: ignore[reportAttributeAccessIssue]
+    message.text = order.text
+    set_time(message.submit_time, order.submit_time_ns)
+    set_time(message.update_time, order.update_time_ns)
+    message.last_seq = order.last_seq
+
+
+def state(
+    message: order_pb2.OrderState, changes: Outstanding, modify_sent: Terms | None, modify_stashed: Terms | None
+) -> OrderState:
+    """Read a state. `changes` says which of the terms given are still asked for."""
+    return OrderState(
+        OrderStatus(message.status),
+        parse(message.order_qty),
+        parse(message.cum_qty),
+        parse(message.leaves_qty),
+        number_or_none(message.avg_px),
+        InDoubt(message.in_doubt),
+        CancelStage(changes & (Outstanding.CANCEL_STASHED | Outstanding.CANCEL_SENT)),
+        modify_sent if Outstanding.MODIFY_SENT in changes else None,
+        modify_stashed if Outstanding.MODIFY_STASHED in changes else None,
+    )
+
+
+def set_position(message: position_pb2.Position, position: Position) -> None:
+    """Overwrite every field."""
+    message.account = position.account
+    message.symbol = position.symbol
+    message.signed_qty = canonical(position.signed_qty)
+    message.avg_px = text_or_none(position.avg_px)
+    message.break_even_px = text_or_none(position.break_even_px)
+    set_money(message.realized_pnl, Money(position.realized_pnl, position.quote_currency))
+    set_money(message.open_fees, Money(position.open_fees, position.quote_currency))
+    del message.fees[:]
+    for fee in position.fees:
+        set_money(message.fees.add(), fee)
+    set_time(message.update_time, position.update_time_ns)
+
+
+def position(message: position_pb2.Position) -> Position:
+    """Read a position that `set_position` wrote."""
+    return Position(
+        message.account,
+        message.symbol,
+        message.realized_pnl.currency,
+        parse(message.signed_qty),
+        number_or_none(message.avg_px),
+        number_or_none(message.break_even_px),
+        parse(message.realized_pnl.amount),
+        parse(message.open_fees.amount) if message.open_fees.amount else ZERO,
+        tuple(money(fee) for fee in message.fees),
+        time_ns(message.update_time),
+    )

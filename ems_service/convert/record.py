@@ -1,0 +1,142 @@
+"""A journal record: a private header, and the event's public bytes as they are stored, sent and replayed.
+
+Called by the engine (to store) and at a restart (to fold). The header says who may see the event without looking into
+it. Invariant: a private event has no public bytes, and nothing secret is in public ones.
+"""
+
+from dataclasses import dataclass
+
+from ems_service.convert.event import decode, encode, kind_number
+from ems_service.convert.order import Outstanding, outstanding
+from ems_service.core import events
+from ems_service.core.events import Event, OrderEvent
+from ems_service.core.inputs import Cause
+from ems_service.core.state import State
+from ems_service.core.values import Environment
+from pitline.journal.v1 import journal_pb2
+from pitline.types.v1 import account_pb2
+from pitline_rpc.batch import frame
+
+
+@dataclass(slots=True)
+class Record:
+    """One event, ready to be stored and sent.
+
+    `kind` is the field number of the arm in Event, 0 for a private event. Audience: with `owner`, that client and
+    viewers of `account`; without, everyone who may see `account`; with neither, everyone. `public` is framed as an
+    item of TradeResponse.
+    """
+
+    seq: int
+    time_ns: int
+    kind: int
+    outstanding: int
+    account: str
+    owner: str
+    symbol: str
+    principal: str
+    broker: str
+    broker_seq: int
+    public: bytes
+    private: bytes
+
+
+def to_record(event: Event) -> Record:
+    """The event as it is stored."""
+    kind, cause = kind_number(event), event.cause
+    account = owner = symbol = ""
+    changes, principal = 0, cause.principal
+    match event:
+        case OrderEvent():
+            order = event.order
+            account, symbol, owner, principal = (
+                order.terms.account,
+                order.terms.symbol,
+                order.client_id,
+                order.principal,
+            )
+            changes = int(outstanding(event.after))
+        case events.PositionChanged() | events.PositionAdopted():
+            account, symbol = event.position.account, event.position.symbol
+        case events.UnknownFill():
+            account, symbol = event.account, event.symbol
+        case events.Balance():
+            account = event.account
+        case _:
+            pass
+    public = frame(encode(event, account)) if kind else b""
+    private = b"" if kind else _private(event)
+    return Record(
+        event.seq,
+        event.time_ns,
+        kind,
+        changes,
+        account,
+        owner,
+        symbol,
+        principal,
+        cause.broker,
+        cause.broker_seq,
+        public,
+        private,
+    )
+
+
+def to_event(record: Record, known: State) -> Event:
+    """What a record says, to be folded into `known`: every record before it must have been folded."""
+    cause = Cause(principal=record.principal, broker=record.broker, broker_seq=record.broker_seq)
+    if record.kind:
+        return decode(_unframed(record.public), known, cause, record.time_ns, Outstanding(record.outstanding))
+    head = (record.seq, record.time_ns, cause)
+    message = journal_pb2.PrivateRecord.FromString(record.private)
+    match message.WhichOneof("change"):
+        case "epoch_started":
+            return events.EpochStarted(*head, message.epoch_started.epoch, message.epoch_started.build)
+        case "broker_bound":
+            bound = message.broker_bound
+            return events.BrokerBound(
+                *head,
+                bound.broker,
+                bound.store_id,
+                Environment(bound.environment),
+                tuple(account.account for account in bound.accounts),
+                tuple(account.base_currency for account in bound.accounts),
+            )
+        case "cursor_moved":
+            return events.CursorMoved(*head)
+        case "request_sent_again":
+            order = known.orders[message.request_sent_again.order_id]
+            return events.RequestSentAgain(*head, order, order.state)
+        case None:
+            raise ValueError(f"record {record.seq} says nothing that this build knows")
+
+
+def _private(event: Event) -> bytes:
+    message = journal_pb2.PrivateRecord()
+    match event:
+        case events.EpochStarted():
+            message.epoch_started.epoch = event.epoch
+            message.epoch_started.build = event.build
+        case events.BrokerBound():
+            bound = message.broker_bound
+            bound.broker, bound.store_id = event.broker, event.store_id
+            bound.environment = event.environment  # pyright: ignore[reportAttributeAccessIssue]
+            bound.accounts.extend(
+                account_pb2.Account(account=account, base_currency=currency)
+                for account, currency in zip(event.accounts, event.base_currencies, strict=True)
+            )
+        case events.CursorMoved():
+            message.cursor_moved.SetInParent()
+        case events.RequestSentAgain():
+            message.request_sent_again.order_id = event.order.order_id
+        case _:
+            raise AssertionError(f"{type(event).__name__} has no stored form")
+    return message.SerializeToString()
+
+
+def _unframed(framed: bytes) -> bytes:
+    """The item without its tag and length."""
+    start = 1
+    while framed[start] & 128:
+        start += 1
+    return framed[start + 1 :]

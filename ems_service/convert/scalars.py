@@ -1,0 +1,55 @@
+"""Small parts of messages: times, optional numbers, money. Used by the other modules of this package."""
+
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ems_service.core.values import Money
+from pitline.types.v1 import money_pb2
+from pitline_rpc.decimals import canonical, parse
+
+Enum = TypeVar("Enum", bound=IntEnum)
+
+_NANOSECONDS = 1_000_000_000
+
+
+def member(kind: type[Enum], number: int) -> Enum | None:
+    """The member of a closed set with this number on the wire; None where there is none.
+
+    The table that every enum has, at a third of the cost of calling it.
+    """
+    found: Any = kind._value2member_map_.get(number)
+    return found
+
+
+def set_time(message: Timestamp, time_ns: int) -> None:
+    """Write nanoseconds since 1970, UTC."""
+    message.seconds, message.nanos = divmod(time_ns, _NANOSECONDS)
+
+
+def time_ns(message: Timestamp) -> int:
+    """Read nanoseconds since 1970, UTC; 0 where there is no time."""
+    return message.seconds * _NANOSECONDS + message.nanos
+
+
+def text_or_none(value: Decimal | None) -> str:
+    """An optional number as text; empty for None."""
+    return "" if value is None else canonical(value)
+
+
+def number_or_none(text: str) -> Decimal | None:
+    """An optional number; None for empty."""
+    return parse(text) if text else None
+
+
+def set_money(message: money_pb2.Money, value: Money) -> None:
+    """Write an amount."""
+    message.amount = canonical(value.amount)
+    message.currency = value.currency
+
+
+def money(message: money_pb2.Money) -> Money:
+    """Read an amount."""
+    return Money(parse(message.amount), message.currency)

@@ -1,0 +1,155 @@
+"""What a client's command leads to: submit, cancel, modify, and the loss of a client.
+
+Called by `ems.py`, one function a command; they look at the state and change nothing. Each returns the events in the
+order in which they happen, and answers to who asked. The statuses come from `ORDER_STATES`.
+"""
+
+from dataclasses import replace
+
+from ems_service.core import events, inputs
+from ems_service.core.changes import cancel_requested, modify_requested
+from ems_service.core.events import Decision
+from ems_service.core.inputs import Cause
+from ems_service.core.market import Market
+from ems_service.core.order import CancelStage, Order, OrderState, Trigger, status_after
+from ems_service.core.risk import objection
+from ems_service.core.state import State
+from ems_service.core.values import ZERO, BrokerState, InDoubt, OrderStatus, Reason
+
+
+def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) -> Decision:
+    """order_routed, or order_denied with the first objection. A known id: Standing if the terms are equal, else
+    Refusal.
+    """
+    cause, terms = command.cause, command.terms
+    known = state.by_client.get((cause.principal, cause.client_id, command.client_order_id))
+    if known is not None:
+        if known.terms == terms:
+            return [events.Standing(cause, known)]
+        text = f"{command.client_order_id} is order {known.order_id}, submitted with other terms"
+        return [_refusal(command, Reason.DUPLICATE_ID, "submit.client_order_id", text)]
+    broker = state.broker_of(terms.account)
+    if broker is None:
+        name = terms.account.partition(".")[0]
+        if name in market.awaited and name not in state.brokers:
+            text = f"broker {name} has not been reached yet"
+            return [_refusal(command, Reason.BROKER_DOWN, "submit.terms.account", text)]
+        return [_refusal(command, Reason.UNKNOWN_ACCOUNT, "submit.terms.account", f"no account {terms.account}")]
+    number = state.orders_made + 1
+    order = Order(
+        number,
+        state.order_id(number),
+        state.order_ref(number),
+        cause.principal,
+        cause.client_id,
+        command.client_order_id,
+        terms,
+        now_ns,
+        OrderState(
+            OrderStatus.PENDING_NEW,
+            terms.order_qty,
+            ZERO,
+            terms.order_qty,
+            None,
+            InDoubt.NONE,
+            CancelStage.NONE,
+            None,
+            None,
+        ),
+    )
+    if broker.state is BrokerState.DOWN:
+        return [denied(order, cause, now_ns, Reason.BROKER_DOWN, "", f"the broker of {terms.account} is down")]
+    found = objection(terms, market.offers[order.broker])
+    if found is not None:
+        return [denied(order, cause, now_ns, found.reason, found.field, found.text)]
+    return [events.OrderRouted(0, now_ns, cause, order, order.state)]
+
+
+def cancel(state: State, command: inputs.Cancel, market: Market, now_ns: int) -> Decision:
+    """cancel_requested; cancel_stashed before the ack or while the broker is down. Standing when one is under way
+    already.
+    """
+    cause = command.cause
+    order = state.find(command.key, cause.principal)
+    if order is None:
+        return [_refusal(command, Reason.UNKNOWN_ORDER, "cancel.order", f"no order {_asked(command.key)}")]
+    status = order.state.status
+    if not order.state.is_open:
+        return [_refusal(command, Reason.TOO_LATE, "cancel.order", f"order {order.order_id} is {status.name}")]
+    if order.state.cancel_stage is not CancelStage.NONE:
+        return [events.Standing(cause, order)]
+    # A modify that waits is discarded: there is nothing left to modify.
+    stashed = replace(order.state, cancel_stage=CancelStage.STASHED, modify_stashed=None)
+    if state.brokers[order.broker].state is BrokerState.DOWN:
+        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.BROKER_DOWN)]
+    if status is OrderStatus.PENDING_NEW or order.state.modify_sent is not None:
+        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.UNSPECIFIED)]
+    return [cancel_requested(order, order.state, cause, now_ns)]
+
+
+def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) -> Decision:
+    """modify_requested; modify_stashed before the ack or while another is at the broker, in place of one that waited.
+
+    Standing when it asks for what is in force or under way; Refusal of what may not go out.
+    """
+    cause = command.cause
+    order = state.find(command.key, cause.principal)
+    if order is None:
+        return [_refusal(command, Reason.UNKNOWN_ORDER, "modify.order", f"no order {_asked(command.key)}")]
+    before = order.state
+    if not before.is_open:
+        return [_refusal(command, Reason.TOO_LATE, "modify.order", f"order {order.order_id} is {before.status.name}")]
+    if before.cancel_stage is not CancelStage.NONE:
+        return [_refusal(command, Reason.ALREADY_PENDING, "modify.order", f"order {order.order_id} is being canceled")]
+    if state.brokers[order.broker].state is BrokerState.DOWN:
+        text = f"the broker of {order.terms.account} is down"
+        return [_refusal(command, Reason.BROKER_DOWN, "modify.order", text)]
+    base = before.modify_stashed or before.modify_sent or order.terms
+    if command.limit_px is not None and base.limit_px is None:
+        text = f"a {base.ord_type.name} order has no limit_px"
+        return [_refusal(command, Reason.UNSUPPORTED, "modify.limit_px", text)]
+    wanted = base.with_numbers(command.order_qty or base.order_qty, command.limit_px or base.limit_px)
+    if wanted == base:
+        return [events.Standing(cause, order)]
+    offer = market.offers[order.broker]
+    if not offer.modify:
+        text = f"the broker of {order.terms.account} does not modify orders"
+        return [_refusal(command, Reason.BROKER_CANNOT, "modify", text)]
+    found = objection(wanted, offer)
+    if found is not None:
+        return [_refusal(command, found.reason, found.field.replace("terms", "modify"), found.text)]
+    if before.status is OrderStatus.PENDING_NEW or before.modify_sent is not None:
+        return [events.ModifyStashed(0, now_ns, cause, order, replace(before, modify_stashed=wanted))]
+    return [modify_requested(order, before, wanted, cause, now_ns)]
+
+
+def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns: int) -> Decision:
+    """A cancel for each open order of the client, as if it had asked."""
+    cause = lost.cause
+    decision: Decision = []
+    for order in state.open_orders.values():
+        if (order.principal, order.client_id) == (cause.principal, cause.client_id):
+            decision += cancel(state, inputs.Cancel(cause, inputs.OrderKey(order_id=order.order_id)), market, now_ns)
+    return decision
+
+
+def denied(order: Order, cause: Cause, now_ns: int, reason: Reason, field: str, text: str) -> events.OrderDenied:
+    """Refused by us; the id is spent."""
+    status = status_after(order.state.status, Trigger.DENY, order.state.cum_qty)
+    assert status is not None, f"{order.order_id} is {order.state.status.name}"
+    return events.OrderDenied(0, now_ns, cause, order, order.state.ended(status), reason, field, text)
+
+
+def _refusal(
+    command: inputs.Submit | inputs.Cancel | inputs.Modify, reason: Reason, field: str, text: str
+) -> events.Refusal:
+    match command:
+        case inputs.Submit():
+            client_order_id = command.client_order_id
+        case inputs.Cancel() | inputs.Modify():
+            client_order_id = command.key.client_order_id
+    return events.Refusal(command.cause, reason, field, text, client_order_id)
+
+
+def _asked(key: inputs.OrderKey) -> str:
+    return key.order_id or key.client_order_id

@@ -1,0 +1,57 @@
+"""The core as a whole: an input in, events out, the state moved on. The engine owns the state and is the only caller.
+
+`take` decides and folds what it decided; a restart folds what was stored with `evolve` alone. Nothing here reads a
+clock or does I/O, and the same inputs give the same events.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ems_service.core import answers, commands, fills, inputs, recovery
+from ems_service.core.events import CursorMoved, Decision, Event
+from ems_service.core.fold import evolve
+from ems_service.core.inputs import Input
+from ems_service.core.market import Market
+from ems_service.core.state import State
+
+
+def decide(state: State, given: Input, market: Market, now_ns: int) -> Decision:
+    """What follows from an input. Looks, and changes nothing; the events have no seq yet."""
+    return _DECISIONS[type(given)](state, given, market, now_ns)
+
+
+def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
+    """Decide, number the events, and fold them."""
+    decision = decide(state, given, market, now_ns)
+    for event in decision:
+        if isinstance(event, Event):
+            event.seq = state.seq + 1
+            evolve(state, event)
+    return decision
+
+
+def _unhandled(state: State, given: inputs.Unhandled, market: Market, now_ns: int) -> Decision:
+    return [CursorMoved(0, now_ns, given.cause)]
+
+
+_DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
+    inputs.Submit: commands.submit,
+    inputs.Cancel: commands.cancel,
+    inputs.Modify: commands.modify,
+    inputs.Disconnected: commands.disconnected,
+    inputs.Acked: answers.acked,
+    inputs.Rejected: answers.rejected,
+    inputs.Filled: fills.filled,
+    inputs.Canceled: answers.canceled,
+    inputs.CancelRejected: answers.cancel_rejected,
+    inputs.Modified: answers.modified,
+    inputs.ModifyRejected: answers.modify_rejected,
+    inputs.Expired: answers.expired,
+    inputs.Started: recovery.started,
+    inputs.Hello: recovery.hello,
+    inputs.LinkChanged: recovery.link_changed,
+    inputs.RefState: recovery.ref_state,
+    inputs.PositionReport: recovery.position_report,
+    inputs.BalanceReport: recovery.balance_report,
+    inputs.Unhandled: _unhandled,
+}

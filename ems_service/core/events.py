@@ -1,0 +1,260 @@
+"""What can happen. The engine stores these, `fold.py` folds them, `convert/event.py` gives each its public form.
+
+An order event carries the increment and where the order stands after it. Private events have no public form. Answers
+are no events: they go to who asked, and are neither stored nor folded. Invariant: what an event says is enough to
+fold it; nothing is decided again.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ems_service.core.inputs import Cause
+from ems_service.core.order import Order, OrderState, Terms
+from ems_service.core.positions import Position
+from ems_service.core.values import BrokerState, Environment, FillFlag, Liquidity, Money
+
+
+@dataclass(slots=True)
+class Event:
+    """One thing that happened. `seq` is given when it is folded, from 1; `time_ns` is EMS time."""
+
+    seq: int
+    time_ns: int
+    cause: Cause
+
+
+@dataclass(slots=True)
+class OrderEvent(Event):
+    """A change of one order, and where it stands after it."""
+
+    order: Order
+    after: OrderState
+
+
+@dataclass(slots=True)
+class OrderRouted(OrderEvent):
+    """Accepted and on its way: makes the broker request go out."""
+
+
+@dataclass(slots=True)
+class OrderDenied(OrderEvent):
+    """Refused by us; the order exists and its id is spent."""
+
+    reason: int
+    field: str
+    text: str
+
+
+@dataclass(slots=True)
+class RequestSentAgain(OrderEvent):
+    """Private: the broker does not have what was last sent for this order, so it goes out once more, under the same
+    ref.
+    """
+
+
+@dataclass(slots=True)
+class OrderAcked(OrderEvent):
+    """Taken by the broker; `implied` by a fill that came first."""
+
+    broker_order_id: str
+    broker_time_ns: int
+    receive_time_ns: int
+    implied: bool
+
+
+@dataclass(slots=True)
+class OrderRejected(OrderEvent):
+    """Refused by the broker."""
+
+    reason: int
+    text: str
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class OrderFilled(OrderEvent):
+    """Some or all of it executed. `realized` is profit before fees, in quote currency; None when nothing was closed."""
+
+    exec_id: str
+    signed_qty: Decimal
+    price: Decimal
+    fee: Money | None
+    liquidity: Liquidity
+    market_time_ns: int
+    receive_time_ns: int
+    realized: Money | None
+    flags: tuple[FillFlag, ...]
+
+
+@dataclass(slots=True)
+class CancelRequested(OrderEvent):
+    """Makes the cancel go out."""
+
+
+@dataclass(slots=True)
+class CancelStashed(OrderEvent):
+    """The cancel waits: for the ack, or for the broker's return."""
+
+    reason: int
+
+
+@dataclass(slots=True)
+class CancelRejected(OrderEvent):
+    """The cancel failed."""
+
+    reason: int
+    text: str
+
+
+@dataclass(slots=True)
+class ModifyRequested(OrderEvent):
+    """Makes the modify go out: `after.modify_sent` are the terms asked for."""
+
+
+@dataclass(slots=True)
+class ModifyStashed(OrderEvent):
+    """The modify waits: `after.modify_stashed` are the terms asked for."""
+
+
+@dataclass(slots=True)
+class OrderModified(OrderEvent):
+    """New terms are in force."""
+
+    terms: Terms
+    broker_order_id: str
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class ModifyRejected(OrderEvent):
+    """The modify failed; the old terms stand."""
+
+    reason: int
+    text: str
+
+
+@dataclass(slots=True)
+class OrderCanceled(OrderEvent):
+    """Canceled; `reason` says why when nobody had asked for it."""
+
+    reason: int
+    text: str
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class OrderExpired(OrderEvent):
+    """The time in force ended."""
+
+    text: str
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class OrderInDoubt(OrderEvent):
+    """A request's fate is unknown."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class DoubtResolved(OrderEvent):
+    """Evidence ended the doubt."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class UnknownFill(Event):
+    """A fill whose order nobody knows: counted and flagged, never dropped."""
+
+    account: str
+    symbol: str
+    exec_id: str
+    signed_qty: Decimal
+    price: Decimal
+    fee: Money | None
+    liquidity: Liquidity
+    market_time_ns: int
+    receive_time_ns: int
+    realized: Money | None
+
+
+@dataclass(slots=True)
+class PositionChanged(Event):
+    """The position is now this. Follows its fill; of several in one commit the last is stored."""
+
+    position: Position
+
+
+@dataclass(slots=True)
+class PositionAdopted(Event):
+    """The opening position, taken from the broker."""
+
+    position: Position
+
+
+@dataclass(slots=True)
+class Balance(Event):
+    """Cash as the broker reports it."""
+
+    account: str
+    cash: tuple[Money, ...]
+
+
+@dataclass(slots=True)
+class BrokerStatus(Event):
+    """A broker's stream or venue came or went."""
+
+    broker: str
+    state: BrokerState
+    text: str
+
+
+@dataclass(slots=True)
+class EpochStarted(Event):
+    """Private: this process took over the journal."""
+
+    epoch: int
+    build: str
+
+
+@dataclass(slots=True)
+class BrokerBound(Event):
+    """Private: which store stands behind a broker's name. The cause's `broker_seq` is where its log begins for us."""
+
+    broker: str
+    store_id: str
+    environment: Environment
+    accounts: tuple[str, ...]
+    base_currencies: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class CursorMoved(Event):
+    """Private: a broker's event was taken and changed nothing else."""
+
+
+@dataclass(slots=True)
+class Refusal:
+    """An answer: the command was refused and nothing changed. `field` is a dotted path in Command."""
+
+    cause: Cause
+    reason: int
+    field: str
+    text: str
+    client_order_id: str
+
+
+@dataclass(slots=True)
+class Standing:
+    """An answer: nothing to do, the order stands as it is (a repeated submit or cancel)."""
+
+    cause: Cause
+    order: Order
+
+
+Answer = Refusal | Standing
+
+Decision = list[Event | Answer]
+"""What follows from an input: events, not numbered yet, and answers to who asked."""

@@ -1,0 +1,256 @@
+"""What the core decides about: commands of clients, messages of brokers, and changes of a broker's link.
+
+Built by `convert/` from checked messages, never by hand elsewhere. Invariant: every field has the form that its
+comment says, so the core asks only what its state can answer.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ems_service.core.order import Terms
+from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money
+
+
+@dataclass(slots=True)
+class Cause:
+    """Where an input came from; every event that it leads to carries it.
+
+    A client's: `principal`, `client_id` and `command_id`. A broker's: `broker` and `broker_seq` (0: not in the
+    broker's log).
+    """
+
+    principal: str = ""
+    client_id: str = ""
+    command_id: str = ""
+    broker: str = ""
+    broker_seq: int = 0
+
+
+@dataclass(slots=True)
+class Submit:
+    """A client submits an order."""
+
+    cause: Cause
+    client_order_id: str
+    terms: Terms
+
+
+@dataclass(slots=True)
+class OrderKey:
+    """Which order: by ours, or by its owner's id (then `client_id` is the owner)."""
+
+    order_id: str = ""
+    client_order_id: str = ""
+    client_id: str = ""
+
+
+@dataclass(slots=True)
+class Cancel:
+    """A client cancels an order."""
+
+    cause: Cause
+    key: OrderKey
+
+
+@dataclass(slots=True)
+class Modify:
+    """A client asks for new terms; None: as it is."""
+
+    cause: Cause
+    key: OrderKey
+    order_qty: Decimal | None
+    limit_px: Decimal | None
+
+
+@dataclass(slots=True)
+class Disconnected:
+    """A client's attendance was lost, its grace is over, and it had asked for its orders to be canceled then."""
+
+    cause: Cause
+
+
+@dataclass(slots=True)
+class Started:
+    """This process took over the journal."""
+
+    cause: Cause
+    build: str
+
+
+@dataclass(slots=True)
+class Hello:
+    """A broker said who it is; recovery follows."""
+
+    cause: Cause
+    store_id: str
+    environment: Environment
+    accounts: tuple[str, ...]
+    base_currencies: tuple[str, ...]
+    head_broker_seq: int
+
+
+@dataclass(slots=True)
+class LinkChanged:
+    """A broker's stream or its venue came (after recovery: UP) or went."""
+
+    cause: Cause
+    state: BrokerState
+    text: str
+
+
+@dataclass(slots=True)
+class Acked:
+    """The broker has the order live."""
+
+    cause: Cause
+    order_ref: str
+    broker_order_id: str
+    broker_time_ns: int
+    receive_time_ns: int
+
+
+@dataclass(slots=True)
+class Rejected:
+    """The broker refused the order."""
+
+    cause: Cause
+    order_ref: str
+    reason: int
+    text: str
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class Filled:
+    """Some or all of an order executed; `signed_qty` != 0, negative for a sell; `account` as on the EMS."""
+
+    cause: Cause
+    order_ref: str
+    account: str
+    symbol: str
+    exec_id: str
+    signed_qty: Decimal
+    price: Decimal
+    fee: Money | None
+    liquidity: Liquidity
+    market_time_ns: int
+    receive_time_ns: int
+
+
+@dataclass(slots=True)
+class Canceled:
+    """The order is canceled, asked for or not."""
+
+    cause: Cause
+    order_ref: str
+    reason: int
+    text: str
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class CancelRejected:
+    """The broker refused a cancel; `request_ref` is empty when it does not say which."""
+
+    cause: Cause
+    order_ref: str
+    reason: int
+    text: str
+    request_ref: str = ""
+
+
+@dataclass(slots=True)
+class Modified:
+    """New terms are in force at the broker; `request_ref` is empty when it did that by itself."""
+
+    cause: Cause
+    order_ref: str
+    request_ref: str
+    broker_order_id: str
+    order_qty: Decimal
+    limit_px: Decimal | None
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class ModifyRejected:
+    """The broker refused a modify."""
+
+    cause: Cause
+    order_ref: str
+    request_ref: str
+    reason: int
+    text: str
+
+
+@dataclass(slots=True)
+class Expired:
+    """The time in force ended."""
+
+    cause: Cause
+    order_ref: str
+    text: str
+    broker_time_ns: int
+
+
+@dataclass(slots=True)
+class RefState:
+    """What the broker says became of an order."""
+
+    cause: Cause
+    order_ref: str
+    fate: Fate
+    cum_qty: Decimal
+    reason: int
+    text: str
+    broker_order_id: str
+
+
+@dataclass(slots=True)
+class PositionReport:
+    """What the broker holds of a symbol; `account` as on the EMS."""
+
+    cause: Cause
+    account: str
+    symbol: str
+    signed_qty: Decimal
+    avg_px: Decimal | None
+
+
+@dataclass(slots=True)
+class BalanceReport:
+    """What the broker holds in cash; `account` as on the EMS."""
+
+    cause: Cause
+    account: str
+    cash: tuple[Money, ...]
+
+
+@dataclass(slots=True)
+class Unhandled:
+    """A broker's event that needs no decision: only the cursor moves."""
+
+    cause: Cause
+
+
+Input = (
+    Submit
+    | Cancel
+    | Modify
+    | Disconnected
+    | Started
+    | Hello
+    | LinkChanged
+    | Acked
+    | Rejected
+    | Filled
+    | Canceled
+    | CancelRejected
+    | Modified
+    | ModifyRejected
+    | Expired
+    | RefState
+    | PositionReport
+    | BalanceReport
+    | Unhandled
+)

@@ -1,0 +1,54 @@
+"""What brokers offer: capabilities and instruments.
+
+Held by the engine, filled by the broker links, given to `decide`; never folded, because a broker says it anew at
+every connection.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from ems_service.core.values import ExecInst, OrdType, TimeInForce
+
+
+@dataclass(slots=True)
+class Listing:
+    """What the core must know of an instrument: (broker, symbol), its steps and bounds."""
+
+    symbol: str
+    quote_currency: str
+    multiplier: Decimal
+    ticks: tuple[tuple[Decimal, Decimal], ...]
+    """(lowest price of the band, tick), ascending."""
+    lot_size: Decimal
+    min_qty: Decimal | None
+    max_qty: Decimal | None
+    min_notional: Decimal | None
+
+
+@dataclass(slots=True)
+class Offer:
+    """What a broker has declared: what may be asked of it, and what can be traded there."""
+
+    ord_types: frozenset[OrdType] = frozenset()
+    times_in_force: frozenset[TimeInForce] = frozenset()
+    listings: dict[str, Listing] = field(default_factory=dict[str, Listing])
+    exec_insts: frozenset[ExecInst] = frozenset()
+    modify: bool = False
+
+
+@dataclass(slots=True)
+class Market:
+    """What the engine knows and does not store: what brokers offer. By broker name."""
+
+    offers: dict[str, Offer] = field(default_factory=dict[str, Offer])
+    """By broker name."""
+    awaited: frozenset[str] = frozenset()
+    """Names of all brokers that there are to be, reached or not."""
+
+    def listing(self, account: str, symbol: str) -> Listing:
+        """What is known of a symbol at the broker of an account; of one that the broker does not list, the least that
+        sums need.
+        """
+        offer = self.offers.get(account.partition(".")[0])
+        found = offer.listings.get(symbol) if offer is not None else None
+        return found or Listing(symbol, "", Decimal(1), (), Decimal(1), None, None, None)

@@ -1,0 +1,291 @@
+"""One order: its terms, where it stands, and the table of how it may go on.
+
+`ORDER_STATES` is the dialog of an order as FIX has it (FIX 4.4 volume 4, appendix D). A row that is missing cannot
+happen by our own doing; if a broker does it all the same, `answers.py` and `fills.py` record what is true (fills always
+count) and leave the status.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import IntEnum
+
+from ems_service.core.values import (
+    ZERO,
+    ExecInst,
+    InDoubt,
+    OrderStatus,
+    OrdType,
+    Reason,
+    Side,
+    TimeInForce,
+    add,
+    divide,
+    multiply,
+    subtract,
+)
+
+
+class Trigger(IntEnum):
+    """What moves an order from one status to the next."""
+
+    ACK = 1
+    REJECT = 2
+    FILL = 3
+    FILL_ALL = 4
+    CANCEL_SENT = 5
+    CANCEL = 6
+    CANCEL_REJECT = 7
+    EXPIRE = 8
+    DENY = 9
+    MODIFY_SENT = 10
+    MODIFY = 11
+    MODIFY_DONE = 12
+    """The new quantity is at or below what is filled."""
+    MODIFY_REJECT = 13
+
+
+_S, _T = OrderStatus, Trigger
+
+# WORKING stands for "live": once something is filled it reads PARTIALLY_FILLED, see `status_after`.
+ORDER_STATES: dict[tuple[OrderStatus, Trigger], OrderStatus] = {
+    (_S.PENDING_NEW, _T.ACK): _S.WORKING,
+    (_S.PENDING_NEW, _T.REJECT): _S.REJECTED,
+    # Never reached the broker, and by now too old to be sent.
+    (_S.PENDING_NEW, _T.DENY): _S.DENIED,
+    # A broker may cancel or expire what it never acknowledged.
+    (_S.PENDING_NEW, _T.CANCEL): _S.CANCELED,
+    (_S.PENDING_NEW, _T.EXPIRE): _S.EXPIRED,
+    (_S.WORKING, _T.FILL): _S.PARTIALLY_FILLED,
+    (_S.WORKING, _T.FILL_ALL): _S.FILLED,
+    (_S.WORKING, _T.CANCEL_SENT): _S.PENDING_CANCEL,
+    (_S.WORKING, _T.CANCEL): _S.CANCELED,
+    (_S.WORKING, _T.EXPIRE): _S.EXPIRED,
+    # Venues do reject after an ack, when a check further down the line fails.
+    (_S.WORKING, _T.REJECT): _S.REJECTED,
+    (_S.PARTIALLY_FILLED, _T.FILL): _S.PARTIALLY_FILLED,
+    (_S.PARTIALLY_FILLED, _T.FILL_ALL): _S.FILLED,
+    (_S.PARTIALLY_FILLED, _T.CANCEL_SENT): _S.PENDING_CANCEL,
+    (_S.PARTIALLY_FILLED, _T.CANCEL): _S.CANCELED,
+    (_S.PARTIALLY_FILLED, _T.EXPIRE): _S.EXPIRED,
+    # What was filled counts; the rest is dead at the broker.
+    (_S.PARTIALLY_FILLED, _T.REJECT): _S.REJECTED,
+    # Fills that cross a cancel count, and leave it pending.
+    (_S.PENDING_CANCEL, _T.FILL): _S.PENDING_CANCEL,
+    (_S.PENDING_CANCEL, _T.FILL_ALL): _S.FILLED,
+    (_S.PENDING_CANCEL, _T.CANCEL): _S.CANCELED,
+    (_S.PENDING_CANCEL, _T.EXPIRE): _S.EXPIRED,
+    (_S.PENDING_CANCEL, _T.REJECT): _S.REJECTED,
+    (_S.PENDING_CANCEL, _T.CANCEL_REJECT): _S.WORKING,
+    # Restated by the broker; the cancel's answer is still to come.
+    (_S.PENDING_CANCEL, _T.MODIFY): _S.PENDING_CANCEL,
+    (_S.PENDING_CANCEL, _T.MODIFY_DONE): _S.FILLED,
+    (_S.WORKING, _T.MODIFY_SENT): _S.PENDING_REPLACE,
+    # Brokers restate orders by themselves, after a corporate action for one.
+    (_S.WORKING, _T.MODIFY): _S.WORKING,
+    (_S.PARTIALLY_FILLED, _T.MODIFY_SENT): _S.PENDING_REPLACE,
+    (_S.PARTIALLY_FILLED, _T.MODIFY): _S.WORKING,
+    (_S.PARTIALLY_FILLED, _T.MODIFY_DONE): _S.FILLED,
+    # Fills that cross a modify count against the old terms, and leave it pending.
+    (_S.PENDING_REPLACE, _T.FILL): _S.PENDING_REPLACE,
+    (_S.PENDING_REPLACE, _T.FILL_ALL): _S.FILLED,
+    (_S.PENDING_REPLACE, _T.MODIFY): _S.WORKING,
+    (_S.PENDING_REPLACE, _T.MODIFY_DONE): _S.FILLED,
+    (_S.PENDING_REPLACE, _T.MODIFY_REJECT): _S.WORKING,
+    (_S.PENDING_REPLACE, _T.CANCEL): _S.CANCELED,
+    (_S.PENDING_REPLACE, _T.EXPIRE): _S.EXPIRED,
+    (_S.PENDING_REPLACE, _T.REJECT): _S.REJECTED,
+    # A raise that crossed the last fill: the broker has the order live again.
+    (_S.FILLED, _T.MODIFY): _S.WORKING,
+    # A cut that crossed the last fill: answered, and nothing is left of the order.
+    (_S.FILLED, _T.MODIFY_DONE): _S.FILLED,
+    # The rest of a canceled or expired order may turn out to have been filled first.
+    (_S.CANCELED, _T.FILL): _S.CANCELED,
+    (_S.CANCELED, _T.FILL_ALL): _S.FILLED,
+    (_S.EXPIRED, _T.FILL): _S.EXPIRED,
+    (_S.EXPIRED, _T.FILL_ALL): _S.FILLED,
+    # The broker said no, and did it all the same.
+    (_S.REJECTED, _T.FILL): _S.REJECTED,
+    (_S.REJECTED, _T.FILL_ALL): _S.FILLED,
+    # We gave it up as never received, and it had been.
+    (_S.DENIED, _T.FILL): _S.DENIED,
+    (_S.DENIED, _T.FILL_ALL): _S.FILLED,
+    # Beyond the quantity: counted, flagged.
+    (_S.FILLED, _T.FILL_ALL): _S.FILLED,
+}
+
+ENDED = frozenset((_S.FILLED, _S.CANCELED, _S.REJECTED, _S.DENIED, _S.EXPIRED))
+"""Statuses in which nothing is open."""
+
+
+class CancelStage(IntEnum):
+    """How far a cancel that was asked for has come."""
+
+    NONE = 0
+    STASHED = 1
+    SENT = 2
+
+
+@dataclass(slots=True)
+class Terms:
+    """What an order asks for; never changed in place. Equal by value: "1.0" is "1.00"."""
+
+    account: str
+    symbol: str
+    side: Side
+    order_qty: Decimal
+    ord_type: OrdType
+    limit_px: Decimal | None
+    time_in_force: TimeInForce
+    tags: dict[str, str]
+    expire_time_ns: int | None = None
+    exec_inst: tuple[ExecInst, ...] = ()
+
+    def with_numbers(self, order_qty: Decimal, limit_px: Decimal | None) -> "Terms":
+        """The same with another total quantity and limit."""
+        return replace(self, order_qty=order_qty, limit_px=limit_px)
+
+
+@dataclass(slots=True)
+class OrderState:
+    """Where an order stands; replaced with each event, never written to. `avg_px` is None when nothing was filled.
+
+    One change is outstanding at a time: `modify_sent` waits for the broker's answer; `modify_stashed`, or a stashed
+    cancel, waits until the broker can take it.
+    """
+
+    status: OrderStatus
+    order_qty: Decimal
+    cum_qty: Decimal
+    leaves_qty: Decimal
+    avg_px: Decimal | None
+    in_doubt: InDoubt
+    cancel_stage: CancelStage
+    modify_sent: Terms | None
+    modify_stashed: Terms | None
+
+    @property
+    def is_open(self) -> bool:
+        """Something of the order may still execute."""
+        return self.status not in ENDED
+
+    @property
+    def changing(self) -> bool:
+        """A change was asked for and is not decided yet."""
+        asked = self.modify_sent is not None or self.modify_stashed is not None
+        return asked or self.cancel_stage is not CancelStage.NONE
+
+    def turned(self, status: OrderStatus) -> "OrderState":
+        """The same in another status."""
+        return OrderState(
+            status,
+            self.order_qty,
+            self.cum_qty,
+            self.leaves_qty,
+            self.avg_px,
+            self.in_doubt,
+            self.cancel_stage,
+            self.modify_sent,
+            self.modify_stashed,
+        )
+
+    def ended(self, status: OrderStatus) -> "OrderState":
+        """Ended: nothing is open, nothing in doubt. Of the changes that were asked for, those stay that have to be
+        told of.
+        """
+        assert status in ENDED, status
+        stage = self.cancel_stage if self.cancel_stage is CancelStage.STASHED else CancelStage.NONE
+        return OrderState(
+            status,
+            self.order_qty,
+            self.cum_qty,
+            ZERO,
+            self.avg_px,
+            InDoubt.NONE,
+            stage,
+            self.modify_sent,
+            self.modify_stashed,
+        )
+
+    def filled(self, status: OrderStatus, qty: Decimal, price: Decimal) -> "OrderState":
+        """After a fill of `qty` > 0, into a status that the caller has found; evidence that ends any doubt about the
+        order.
+        """
+        cum_qty = add(self.cum_qty, qty)
+        if self.avg_px is None:
+            avg_px = price
+        else:
+            avg_px = divide(add(multiply(self.cum_qty, self.avg_px), multiply(qty, price)), cum_qty)
+        return OrderState(
+            status,
+            self.order_qty,
+            cum_qty,
+            ZERO if status in ENDED else subtract(self.order_qty, cum_qty),
+            avg_px,
+            InDoubt.NONE,
+            self.cancel_stage,
+            self.modify_sent,
+            self.modify_stashed,
+        )
+
+    def modified(self, status: OrderStatus, order_qty: Decimal, modify_sent: Terms | None) -> "OrderState":
+        """With a new quantity in force; `modify_sent` is what still waits for an answer."""
+        leaves_qty = ZERO if status in ENDED else max(subtract(order_qty, self.cum_qty), ZERO)
+        return replace(self, status=status, order_qty=order_qty, leaves_qty=leaves_qty, modify_sent=modify_sent)
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """One order: who it is, and where it stands. Only the fold writes to it."""
+
+    number: int
+    order_id: str
+    order_ref: str
+    principal: str
+    client_id: str
+    client_order_id: str
+    terms: Terms
+    submit_time_ns: int
+    state: OrderState
+    cancels: int = 0
+    modifies: int = 0
+    broker_order_id: str = ""
+    reason: int = Reason.UNSPECIFIED
+    text: str = ""
+    update_time_ns: int = 0
+    last_seq: int = 0
+
+    @property
+    def broker(self) -> str:
+        """Name of the broker that has its account."""
+        return self.terms.account.partition(".")[0]
+
+    @property
+    def cancel_ref(self) -> str:
+        """Our id for the last cancel sent to the broker, [A-Z0-9]{1,20}."""
+        return f"{self.order_ref}C{base36(self.cancels)}"
+
+    @property
+    def modify_ref(self) -> str:
+        """Our id for the last modify sent to the broker, [A-Z0-9]{1,20}."""
+        return f"{self.order_ref}M{base36(self.modifies)}"
+
+
+def status_after(status: OrderStatus, trigger: Trigger, cum_qty: Decimal) -> OrderStatus | None:
+    """The status that follows, cum_qty being what is filled by then; None where the table has no row."""
+    after = ORDER_STATES.get((status, trigger))
+    if after is OrderStatus.WORKING and cum_qty:
+        return OrderStatus.PARTIALLY_FILLED
+    return after
+
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def base36(number: int) -> str:
+    """The number, >= 0, in the digits 0-9A-Z: short, and allowed in every broker's reference field."""
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if not number:
+            return digits

@@ -1,0 +1,78 @@
+"""Everything the EMS knows of its own: the fold of its events.
+
+`fold.py` is the only thing that writes here; everything that decides looks things up.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ems_service.core.inputs import OrderKey
+from ems_service.core.order import Order, base36
+from ems_service.core.positions import Position
+from ems_service.core.values import BrokerState, Environment, Money
+
+
+@dataclass(slots=True)
+class Broker:
+    """What is known of the broker behind a name."""
+
+    store_id: str
+    environment: Environment
+    accounts: tuple[str, ...]
+    base_currencies: tuple[str, ...]
+    cursor: int = 0
+    """Last broker_seq whose consequences are stored."""
+    state: BrokerState = BrokerState.DOWN
+    adopted: frozenset[str] = frozenset()
+    """Accounts that have been through a recovery: of the others, positions that the broker reports are opening ones."""
+
+
+@dataclass(slots=True)
+class State:
+    """The fold. `journal_id` is [0-9A-Z]{8}, made with the journal, and part of every id given out here."""
+
+    journal_id: str
+    seq: int = 0
+    epoch: int = 0
+    orders_made: int = 0
+    orders: dict[str, Order] = field(default_factory=dict[str, Order])
+    """By order_id, oldest first."""
+    open_orders: dict[str, Order] = field(default_factory=dict[str, Order])
+    by_client: dict[tuple[str, str, str], Order] = field(default_factory=dict[tuple[str, str, str], Order])
+    """By (principal, client_id, client_order_id)."""
+    by_ref: dict[str, Order] = field(default_factory=dict[str, Order])
+    exec_ids: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    """By account: executions that were applied."""
+    positions: dict[tuple[str, str], Position] = field(default_factory=dict[tuple[str, str], Position])
+    """By (account, symbol)."""
+    balances: dict[str, tuple[Money, ...]] = field(default_factory=dict[str, tuple[Money, ...]])
+    brokers: dict[str, Broker] = field(default_factory=dict[str, Broker])
+
+    def order_id(self, number: int) -> str:
+        """Our id of the order with this number, stable and unique over all journals."""
+        return f"{self.journal_id}-{number}"
+
+    def order_ref(self, number: int) -> str:
+        """Our id of it at its broker, [A-Z0-9]{15}; those of its changes are longer, so none is ever another's."""
+        return f"{self.journal_id}{base36(number):0>7}"
+
+    def find(self, key: OrderKey, principal: str) -> Order | None:
+        """The order that the principal means; None when there is none, or none that it may see."""
+        if key.order_id:
+            order = self.orders.get(key.order_id)
+            return order if order is not None and order.principal == principal else None
+        return self.by_client.get((principal, key.client_id, key.client_order_id))
+
+    def order_at(self, broker: str, order_ref: str) -> Order | None:
+        """The order that a broker knows by this ref; None when it has none of that."""
+        order = self.by_ref.get(order_ref)
+        return order if order is not None and order.broker == broker else None
+
+    def broker_of(self, account: str) -> Broker | None:
+        """The broker that has this account, if it is known."""
+        broker = self.brokers.get(account.partition(".")[0])
+        return broker if broker is not None and account in broker.accounts else None
+
+    def open_orders_at(self, broker: str) -> Iterable[Order]:
+        """Orders of a broker that have not ended, oldest first."""
+        return [order for order in self.open_orders.values() if order.broker == broker]

@@ -1,0 +1,232 @@
+"""The engine: the one task that owns the core. Everything that waits is decided and folded in order, stored with one
+commit, and only then does anything leave.
+
+Called by servicers and broker links, which put inputs and reads. While one group is on its way to disk the next
+gathers. Invariant: nobody sees, in an event, an answer or a read, what a crash could still take back.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from ems_service.convert import broker as broker_messages
+from ems_service.convert.record import Record, to_record
+from ems_service.core import ems, events
+from ems_service.core.events import Decision, Event, OrderEvent
+from ems_service.core.inputs import Input
+from ems_service.core.market import Market
+from ems_service.core.order import Order, OrderState
+from ems_service.core.state import State
+from ems_service.core.values import OrderStatus
+from ems_service.journal import Journal
+from ems_service.limits import GROUP_MAX, INBOX_MAX
+from ems_service.publisher import Publisher
+
+T = TypeVar("T")
+
+
+class Clock:
+    """EMS time: wall time at the start plus monotonic time since, so it never goes backwards."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        """Now, nanoseconds since 1970, UTC."""
+        return self._offset_ns + time.monotonic_ns()
+
+
+class Outlet(Protocol):
+    """A broker's link, as the engine sees it."""
+
+    def send(self, framed: bytes) -> None:
+        """Send a request; without a stream it is dropped, and recovery finds that out."""
+        ...
+
+    def stored(self, broker_seq: int) -> None:
+        """Everything up to this broker_seq is stored here."""
+        ...
+
+
+@dataclass(slots=True)
+class _Asked:
+    """An input, and who wants to hear what was decided."""
+
+    given: Input
+    answered: Callable[[Decision], None] | None
+
+
+@dataclass(slots=True)
+class _Read:
+    """A look at the state in its place among the inputs, and who wants to hear what it saw."""
+
+    look: Callable[[State], Any]
+    seen: Callable[[Any], None]
+
+
+class Engine:
+    """Owns the state. `outlets` are the brokers' links by name."""
+
+    def __init__(self, state: State, journal: Journal, publisher: Publisher, clock: Clock) -> None:
+        self.market = Market()
+        self.clock = clock
+        self.outlets: dict[str, Outlet] = {}
+        self._state = state
+        self._journal = journal
+        self._publisher = publisher
+        self._inbox: deque[_Asked | _Read] = deque()
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+
+    def put(self, given: Input, answered: Callable[[Decision], None] | None = None) -> None:
+        """Give an input. `answered` hears what was decided, after the commit, when the events are on their way."""
+        self._inbox.append(_Asked(given, answered))
+        self._woken()
+
+    def look(self, look: Callable[[State], T], seen: Callable[[T], None]) -> None:
+        """Look at the state in this place among the inputs. `seen` hears the result after the commit of what it saw,
+        and before the events of that group leave. `look` must copy what it gives out.
+        """
+        self._inbox.append(_Read(look, seen))
+        self._woken()
+
+    async def ask(self, given: Input) -> Decision:
+        """Give an input and wait for what was decided, committed."""
+        decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self.put(given, partial(_settle, decided))
+        return await decided
+
+    async def read(self, look: Callable[[State], T]) -> T:
+        """Look at the state and wait until what was seen is committed."""
+        seen: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.look(look, partial(_settle, seen))
+        return await seen
+
+    async def room(self) -> None:
+        """Wait until the inbox has room. Clients' streams wait here before they read on; brokers' never do."""
+        await self._room.wait()
+
+    async def changed(self, order_id: str) -> None:
+        """Wait for the next committed event of an order."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiting.setdefault(order_id, [])
+        waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            waiters.remove(waiter)
+            if not waiters and self._waiting.get(order_id) is waiters:
+                del self._waiting[order_id]
+
+    async def run(self) -> None:
+        """Work until canceled. What comes out of here as an error ends the process: the journal is the truth, not
+        memory.
+        """
+        while True:
+            if not self._inbox:
+                self._wake.clear()
+                await self._wake.wait()
+            await self._work_off([self._inbox.popleft() for _ in range(min(len(self._inbox), GROUP_MAX))])
+            if len(self._inbox) < INBOX_MAX:
+                self._room.set()
+
+    def _woken(self) -> None:
+        self._wake.set()
+        if len(self._inbox) >= INBOX_MAX:
+            self._room.clear()
+
+    async def _work_off(self, group: list[_Asked | _Read]) -> None:
+        state, market = self._state, self.market
+        happened: list[Event] = []
+        answers: list[tuple[Callable[[Decision], None], Decision]] = []
+        looks: list[tuple[Callable[[Any], None], Any]] = []
+        now_ns = self.clock.now_ns()
+        for item in group:
+            if isinstance(item, _Read):
+                looks.append((item.seen, item.look(state)))
+                continue
+            decision = ems.take(state, item.given, market, now_ns)
+            happened += [event for event in decision if isinstance(event, Event)]
+            if item.answered is not None:
+                answers.append((item.answered, decision))
+        records = [to_record(event) for event in _without_superseded(happened)]
+        if records:
+            await self._journal.append(records)
+        self._let_out(happened, records, looks)
+        for answered, decision in answers:
+            answered(decision)
+
+    def _let_out(
+        self, happened: list[Event], records: list[Record], looks: list[tuple[Callable[[Any], None], Any]]
+    ) -> None:
+        """All that leaves after a commit, in this order: requests to brokers, what was looked at, events to clients."""
+        stored: dict[str, int] = {}
+        for event in happened:
+            if event.cause.broker_seq:
+                stored[event.cause.broker] = event.cause.broker_seq
+            request = _request(event)
+            if request is not None:
+                order, framed = request
+                self.outlets[order.broker].send(framed)
+        for broker, broker_seq in stored.items():
+            self.outlets[broker].stored(broker_seq)
+        for seen, result in looks:
+            seen(result)
+        self._publisher.publish(records)
+        if self._waiting:
+            self._tell_waiting(happened)
+
+    def _tell_waiting(self, happened: Iterable[Event]) -> None:
+        for event in happened:
+            if isinstance(event, OrderEvent):
+                for waiter in self._waiting.get(event.order.order_id, ()):
+                    _settle(waiter, None)
+
+
+def _settle(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():  # who waited may be gone
+        future.set_result(result)
+
+
+def _request(event: Event) -> tuple[Order, bytes] | None:
+    """The broker request that a stored event makes go out, if it does."""
+    match event:
+        case events.OrderRouted():
+            return event.order, broker_messages.new_order(event.order)
+        case events.CancelRequested():
+            return event.order, broker_messages.cancel_order(event.order)
+        case events.ModifyRequested() if event.after.modify_sent is not None:
+            return event.order, broker_messages.modify_order(event.order, event.after.modify_sent)
+        case events.RequestSentAgain():
+            return event.order, _last_request(event.order, event.after)
+        case _:
+            return None
+
+
+def _last_request(order: Order, state: OrderState) -> bytes:
+    """What was last sent for an order, under the same ref."""
+    if state.status is OrderStatus.PENDING_NEW:
+        return broker_messages.new_order(order)
+    if state.modify_sent is not None:
+        return broker_messages.modify_order(order, state.modify_sent)
+    return broker_messages.cancel_order(order)
+
+
+def _without_superseded(happened: list[Event]) -> list[Event]:
+    """Without each position_changed that a later one of the same group replaces: once per position and commit."""
+    last = {
+        (event.position.account, event.position.symbol): event
+        for event in happened
+        if isinstance(event, events.PositionChanged)
+    }
+    return [
+        event
+        for event in happened
+        if not isinstance(event, events.PositionChanged) or last[event.position.account, event.position.symbol] is event
+    ]

@@ -1,0 +1,102 @@
+"""Every bound of the EMS, with its reason and what happens at it."""
+
+from decimal import Decimal
+
+NUMBER_BELOW = Decimal(10**15)
+"""Prices and quantities stay below this. Sums of money that would outgrow the 38 digits of the wire all the same lose
+decimals. Beyond it: refused.
+"""
+
+SHOWN_LENGTH_MAX = 64
+"""Characters of a refused value that its refusal repeats. The rest is cut."""
+
+TAGS_MAX = 16
+"""Tags of one order. Beyond it: refused."""
+
+TAG_BYTES_MAX = 256
+"""Bytes of one tag's value. Beyond it: refused."""
+
+COMMANDS_PER_MESSAGE_MAX = 4_096
+"""Commands in one message: what fits the 4 MiB of a message. Beyond it the stream ends INVALID_ARGUMENT."""
+
+INBOX_MAX = 16_384
+"""Inputs that may wait for the engine, a fraction of a second of work. At it the streams of clients are not read;
+brokers' always are.
+"""
+
+GROUP_MAX = 1_024
+"""Inputs decided before a commit: bounds what one client waits for another. The rest waits for the next commit."""
+
+STREAM_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of events that may wait for one client, some 100,000 events. Beyond it the client is cut off and catches up
+from the journal.
+"""
+
+BROKER_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of requests that may wait for one broker. Beyond it the stream is dropped, and recovery sorts out what it
+had.
+"""
+
+QUOTES_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes of market updates that may wait for one consumer. Beyond it the consumer is cut off; quotes are not stored."""
+
+REPLAY_BYTES_MAX = 1024 * 1024
+"""Bytes of stored events that are read for one client at a time, so that a long catch-up holds nobody up."""
+
+PAGE_SIZE_DEFAULT = 100
+PAGE_SIZE_MAX = 1_000
+"""Items in one page of a list. Beyond it: refused."""
+
+SUBSCRIPTIONS_MAX = 1_000
+"""Instruments that one Quotes stream may ask for. Beyond it: refused."""
+
+HEARTBEAT_SECONDS_MAX = 60
+"""Longest interval of heartbeats: a longer one would notice nothing. Beyond it: refused."""
+
+CONNECT_SECONDS_MIN = 0.1
+CONNECT_SECONDS_MAX = 2.0
+"""Pause before a lost broker is called again, doubled each time between these, so that a restart is noticed at once
+and a long absence costs nothing.
+"""
+
+BROKER_SILENCE_SECONDS_MAX = 10.0
+"""Time a broker may take for its hello_ack or for the next message of its recovery. Beyond it the stream is dropped
+and opened again.
+"""
+
+ACK_BROKER_SEQ_EVERY = 1_000
+"""Events of a broker after which it is told that they are stored, so that it may trim its log."""
+
+UNARY_WAIT_SECONDS_MAX = 300.0
+"""Longest wait of a unary call that names no deadline; then it returns the state as it is."""
+
+UNARY_MARGIN_SECONDS = 0.1
+"""Time before a call's deadline at which it returns the state, so that the state arrives rather than
+DEADLINE_EXCEEDED.
+"""
+
+COMMAND_ID_LENGTH_MAX = 64
+"""Characters of a command_id that come back in a refusal, where it may be what is malformed. The rest is cut."""
+
+HEARTBEATS_MISSED_MAX = 3
+"""Intervals of silence after which a client that owes heartbeats counts as lost."""
+
+GRACE_SECONDS_MAX = 3_600
+"""Longest grace before a lost client's orders are canceled. Beyond it: refused."""
+
+EXEC_ID_LENGTH_MAX = 64
+"""Characters of a broker's exec_id. A longer one is a broker that is not understood: its stream is dropped."""
+
+BROKER_TEXT_LENGTH_MAX = 256
+"""Characters of a broker's words that are kept. The rest is cut."""
+
+FILTER_MAX = 1_000
+"""Values of one filter of a list or a view. Beyond it: refused."""
+
+PAGE_BYTES_MAX = 3 * 1024 * 1024
+"""Bytes of one page of orders, below what a receiver takes. The rest is on the next page."""
+
+GC_THRESHOLDS = (10_000, 20, 100)
+"""Allocations between collections of the youngest objects (a few milliseconds), and how many of those make a
+collection of the next generation. With Python's own (700, 10, 10) collecting takes a tenth of an order's time.
+"""

@@ -1,0 +1,1 @@
+"""The gRPC rim: each method decodes, hands over, awaits and encodes."""

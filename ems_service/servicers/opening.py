@@ -1,0 +1,93 @@
+"""How a stream of events begins: resumed after a seq, or with a snapshot. Shared by Trade and Watch.
+
+The look into the state and the place from which live events are taken are one step of the engine, so nothing falls
+between them.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import grpc
+
+from ems_service.convert import report
+from ems_service.core.state import State
+from ems_service.engine import Engine
+from ems_service.publisher import Publisher, View
+from ems_service.servicers.event_stream import EventStream
+from pitline.ems.v1 import event_pb2
+from pitline_rpc.status import Refused
+
+_Opened = event_pb2.Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Where a client says that it is: the last seq it took of a journal. Empty: nowhere."""
+
+    journal_id: str
+    after_seq: int
+
+
+async def check(view: View, path: str, engine: Engine) -> None:
+    """Raises Refused when the view names an account that there is none of. Before a stream takes anything over."""
+
+    def unknown(state: State) -> list[str]:
+        return sorted(account for account in view.accounts or () if state.broker_of(account) is None)
+
+    found = await engine.read(unknown)
+    if found:
+        raise Refused(
+            grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no account {found[0]}", field=f"{path}view.accounts"
+        )
+
+
+async def begin(stream: EventStream, token: Token, engine: Engine, publisher: Publisher) -> None:
+    """Write `opened` and what follows it, and subscribe the stream to the rest."""
+    began: asyncio.Future[tuple[bool, int, list[bytes]]] = asyncio.get_running_loop().create_future()
+
+    def seen(found: tuple[bool, int, list[bytes]]) -> None:
+        if began.done():
+            return  # who asked is gone
+        resumed, seq, _ = found
+        if not resumed:
+            publisher.subscribe(stream, seq)
+        began.set_result(found)
+
+    engine.look(lambda state: _beginning(stream, token, state, engine.clock.now_ns()), seen)
+    resumed, seq, framed = await began
+    await stream.send(framed, seq)
+    if resumed:
+        await stream.send_missed(seq)
+
+
+def _beginning(stream: EventStream, token: Token, state: State, now_ns: int) -> tuple[bool, int, list[bytes]]:
+    """(resumed, seq up to which it speaks, framed events)."""
+    why = _why_snapshot(token, state)
+    if why is None:
+        unspecified = _Opened.SNAPSHOT_REASON_UNSPECIFIED
+        return True, token.after_seq, [report.opened(state, _Opened.MODE_RESUMED, unspecified, now_ns)]
+    view = stream.view
+    orders = [
+        order
+        for order in state.open_orders.values()
+        if view.shows_order(order.client_id, order.terms.account, order.principal)
+        and view.shows_symbol(order.terms.symbol)
+    ]
+    positions = [
+        position
+        for _, position in sorted(state.positions.items())
+        if position.signed_qty and view.shows_symbol(position.symbol)
+    ]
+    opened = report.opened(state, _Opened.MODE_SNAPSHOT, why, now_ns)
+    return False, state.seq, [opened, *report.snapshot(orders, positions, state.seq, now_ns)]
+
+
+def _why_snapshot(token: Token, state: State) -> _Opened.SnapshotReason.ValueType | None:
+    """None: the token can be resumed from."""
+    if not token.journal_id:
+        return _Opened.SNAPSHOT_REASON_UNSPECIFIED
+    if token.journal_id != state.journal_id:
+        return _Opened.SNAPSHOT_REASON_OTHER_JOURNAL
+    if token.after_seq > state.seq:
+        return _Opened.SNAPSHOT_REASON_BEYOND_HEAD
+    return None

@@ -1,0 +1,169 @@
+"""The Trade stream of one client: commands in, in order, and its events out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from ems_service.convert import command, report
+from ems_service.convert.checks import an_id_or_none, malformed
+from ems_service.convert.event import answer
+from ems_service.core.events import Decision, Event, OrderEvent, Standing
+from ems_service.core.inputs import Cause
+from ems_service.engine import Engine
+from ems_service.limits import COMMAND_ID_LENGTH_MAX, COMMANDS_PER_MESSAGE_MAX, HEARTBEATS_MISSED_MAX
+from ems_service.publisher import Publisher
+from ems_service.servicers.departures import Departures
+from ems_service.servicers.event_stream import EventStream
+from ems_service.servicers.opening import begin, check
+from ems_service.servicers.streams import Streams
+from ems_service.servicers.subscription import Opening, opening_of
+from pitline.ems.v1 import command_pb2, trading_service_pb2
+from pitline.types.v1 import reason_pb2
+from pitline_rpc.batch import frame
+from pitline_rpc.status import Refused
+
+_CONTRACT_ONLY = frozenset(("cancel_group", "submit_group"))
+"""Commands of the contract that this server does not take."""
+
+
+class Trade:
+    """One call of Trade."""
+
+    def __init__(
+        self,
+        requests: AsyncIterator[trading_service_pb2.TradeRequest],
+        context: grpc.aio.ServicerContext[Any, Any],
+        engine: Engine,
+        publisher: Publisher,
+        streams: Streams,
+        departures: Departures,
+        principal: str,
+    ) -> None:
+        self._requests = requests
+        self._write = context.write
+        self._engine = engine
+        self._publisher = publisher
+        self._streams = streams
+        self._departures = departures
+        self._principal = principal
+        self._client_id = ""
+
+    async def run(self) -> None:
+        """Until logout, or the end that the stream is given. Half-close is none: events keep coming."""
+        opening, rest = await self._opened()
+        self._client_id = opening.view.client_id
+        stream = EventStream(opening.view, self._write, self._publisher, self._engine.clock)
+        attendant = (self._principal, self._client_id)
+        self._departures.returned(attendant)
+        try:
+            await self._attend(opening, rest, stream)
+        finally:
+            if opening.cancel_after_seconds is not None and not stream.ended_on_purpose:
+                self._departures.lost(attendant, opening.cancel_after_seconds)
+
+    async def _attend(self, opening: Opening, rest: list[command_pb2.Command], stream: EventStream) -> None:
+        with self._streams.attending((self._principal, self._client_id), stream):
+            await begin(stream, opening.token, self._engine, self._publisher)
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read(rest, stream, opening.heartbeat_seconds))
+                try:
+                    await stream.run(opening.heartbeat_seconds)
+                finally:
+                    reading.cancel()
+
+    async def _opened(self) -> tuple[Opening, list[command_pb2.Command]]:
+        """What the client asks for, and the commands that came with it. A malformed open is refused and may come
+        again.
+        """
+        async for request in self._requests:
+            commands = _commands(request)
+            if not commands:
+                continue
+            if commands[0].WhichOneof("kind") != "open":
+                text = f"the first command is {commands[0].WhichOneof('kind') or 'empty'}, not open"
+                raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text, field="commands[0]")
+            try:
+                an_id_or_none(commands[0].command_id, "command_id")
+                opening = opening_of(commands[0].open, self._principal)
+                await check(opening.view, "open.", self._engine)
+                return opening, commands[1:]
+            except Refused as refused:
+                await self._write(self._refusal(commands[0], refused))
+        text = "the requests ended before an open"
+        raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text)
+
+    async def _read(self, commands: list[command_pb2.Command], stream: EventStream, heartbeat_seconds: int) -> None:
+        """Until half-close, after which nothing is owed. Heartbeats are, if they were asked for."""
+        self._take_all(commands, stream)
+        silence_max = heartbeat_seconds * HEARTBEATS_MISSED_MAX or None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(silence_max) as silence:
+                async for request in self._requests:
+                    await self._engine.room()
+                    self._take_all(_commands(request), stream)
+                    if silence_max is not None:
+                        silence.reschedule(loop.time() + silence_max)
+        except TimeoutError:
+            text = f"no sign of life for {silence_max} s"
+            stream.end(grpc.StatusCode.UNAVAILABLE, reason_pb2.REASON_HEARTBEAT_MISSED, text)
+
+    def _take_all(self, commands: list[command_pb2.Command], stream: EventStream) -> None:
+        for message in commands:
+            try:
+                self._take(message, stream)
+            except Refused as refused:
+                stream.put(self._refusal(message, refused))
+
+    def _take(self, message: command_pb2.Command, stream: EventStream) -> None:
+        cause = Cause(self._principal, self._client_id, an_id_or_none(message.command_id, "command_id"))
+        kind = message.WhichOneof("kind")
+        match kind:
+            case "submit":
+                self._engine.put(command.submit(message.submit, cause), lambda decision: self._answer(decision, stream))
+            case "cancel":
+                self._engine.put(command.cancel(message.cancel, cause), lambda decision: self._answer(decision, stream))
+            case "modify":
+                self._engine.put(command.modify(message.modify, cause), lambda decision: self._answer(decision, stream))
+            case "ack_seq" | "heartbeat":
+                pass
+            case "logout":
+                self._engine.look(lambda _state: None, lambda _nothing: self._logged_out(stream))
+            case "open":
+                raise malformed(reason_pb2.REASON_OUT_OF_SEQUENCE, "open", f"this stream is open as {self._client_id}")
+            case None:
+                raise malformed(reason_pb2.REASON_REQUIRED, "kind", "a command needs one arm that this server knows")
+            case _:
+                assert kind in _CONTRACT_ONLY, kind
+                raise malformed(reason_pb2.REASON_UNSUPPORTED, kind, f"this server does not take {kind}")
+
+    def _logged_out(self, stream: EventStream) -> None:
+        """What came before the logout is committed, and published with the rest of its group: the stream ends after
+        that.
+        """
+        end = partial(stream.end, None, reason_pb2.REASON_UNSPECIFIED, "")
+        asyncio.get_running_loop().call_soon(end)
+
+    def _refusal(self, message: command_pb2.Command, refused: Refused) -> bytes:
+        reason = reason_pb2.Reason.Value(f"REASON_{refused.reason}")
+        command_id = message.command_id[:COMMAND_ID_LENGTH_MAX]  # it may be what is malformed
+        return report.refused(reason, refused.field, refused.text, command_id, self._engine.clock.now_ns())
+
+    def _answer(self, decision: Decision, stream: EventStream) -> None:
+        for item in decision:
+            if not isinstance(item, Event):
+                stream.put(frame(answer(item, self._engine.clock.now_ns())))
+            elif isinstance(item, OrderEvent) and item.order.client_id != self._client_id:
+                # Who acts on another's order is told how it stands: its events go to its owner.
+                stream.put(frame(answer(Standing(item.cause, item.order), self._engine.clock.now_ns())))
+
+
+def _commands(request: trading_service_pb2.TradeRequest) -> list[command_pb2.Command]:
+    if len(request.commands) > COMMANDS_PER_MESSAGE_MAX:
+        text = f"{len(request.commands)} commands in one message, more than {COMMANDS_PER_MESSAGE_MAX}"
+        raise malformed(reason_pb2.REASON_TOO_LARGE, "commands", text)
+    return list(request.commands)

@@ -1,0 +1,185 @@
+"""TradingService: the two-way stream, its unary twins, and reads."""
+
+from collections.abc import AsyncIterator
+from itertools import islice
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from ems_service.convert import command, report
+from ems_service.convert.checks import (
+    a_filter,
+    a_symbol,
+    an_account,
+    an_id,
+    an_id_or_none,
+    malformed,
+    one_of,
+    page_size,
+    shown,
+)
+from ems_service.core.inputs import Cause
+from ems_service.core.order import Order
+from ems_service.core.state import State
+from ems_service.engine import Engine
+from ems_service.limits import PAGE_BYTES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from ems_service.publisher import Publisher
+from ems_service.servicers.departures import Departures
+from ems_service.servicers.event_stream import EventStream
+from ems_service.servicers.opening import begin, check
+from ems_service.servicers.streams import Streams
+from ems_service.servicers.subscription import watching_of
+from ems_service.servicers.trade import Trade
+from ems_service.servicers.unary import WaitFor, settled
+from pitline.ems.v1 import trading_service_pb2 as pb
+from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceServicer
+from pitline.types.v1 import reason_pb2
+from pitline_rpc.status import Refused
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+PRINCIPAL = "local"
+"""Who every caller is, as long as nobody has to say so: this EMS serves its own machine."""
+
+
+class Trading(TradingServiceServicer):
+    """Serves pitline.ems.v1.TradingService."""
+
+    def __init__(self, engine: Engine, publisher: Publisher, streams: Streams, departures: Departures) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._streams = streams
+        self._departures = departures
+
+    # Trade and Watch write to the context: the stubs know only generators, which cost every message a second frame.
+
+    async def Trade(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request_iterator: AsyncIterator[pb.TradeRequest], context: Context
+    ) -> None:
+        """The two-way stream."""
+        await Trade(
+            request_iterator, context, self._engine, self._publisher, self._streams, self._departures, PRINCIPAL
+        ).run()
+
+    async def Watch(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: pb.WatchRequest, context: Context
+    ) -> None:
+        """The same events, no commands."""
+        opening = watching_of(request, PRINCIPAL)
+        await check(opening.view, "", self._engine)
+        stream = EventStream(opening.view, context.write, self._publisher, self._engine.clock)
+        with self._streams.watching(stream):
+            await begin(stream, opening.token, self._engine, self._publisher)
+            await stream.run(opening.heartbeat_seconds)
+
+    async def SubmitOrder(self, request: pb.SubmitOrderRequest, context: Context) -> pb.SubmitOrderResponse:
+        """A new order."""
+        given = command.submit(request.submit, _cause(request))
+        order, duplicate = await settled(self._engine, given, _wait_for(request.wait_for), context)
+        return pb.SubmitOrderResponse(order=order, duplicate=duplicate)
+
+    async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.CancelOrderResponse:
+        """A cancel of one order."""
+        given = command.cancel(request.cancel, _cause(request))
+        order, _ = await settled(self._engine, given, _wait_for(request.wait_for), context)
+        return pb.CancelOrderResponse(order=order)
+
+    async def ModifyOrder(self, request: pb.ModifyOrderRequest, context: Context) -> pb.ModifyOrderResponse:
+        """New terms of one order."""
+        given = command.modify(request.modify, _cause(request))
+        order, _ = await settled(self._engine, given, _wait_for(request.wait_for), context)
+        return pb.ModifyOrderResponse(order=order)
+
+    async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
+        """One order."""
+        key = command.order_key(request.order, "order", an_id_or_none(request.client_id, "client_id"))
+
+        def look(state: State) -> pb.GetOrderResponse | None:
+            order = state.find(key, PRINCIPAL)
+            return None if order is None else pb.GetOrderResponse(order=report.order_message(order))
+
+        found = await self._engine.read(look)
+        if found is None:
+            text = f"no order {key.order_id or key.client_order_id}"
+            raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ORDER", text, field="order")
+        return found
+
+    async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
+        """Orders, newest first; the page token is the order number below which the page begins."""
+        size = page_size(request.page_size, "page_size", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+        below = _page_token(request.page_token)
+        owners = a_filter(request.client_ids, "client_ids", an_id)
+        accounts = a_filter(request.accounts, "accounts", an_account)
+        symbols = a_filter(request.symbols, "symbols", a_symbol)
+
+        def listed(order: Order) -> bool:
+            return (
+                (below is None or order.number < below)
+                and order.principal == PRINCIPAL
+                and (not owners or order.client_id in owners)
+                and (not accounts or order.terms.account in accounts)
+                and (not symbols or order.terms.symbol in symbols)
+            )
+
+        def look(state: State) -> pb.ListOrdersResponse:
+            orders = state.open_orders if request.open_only else state.orders
+            found = list(islice(filter(listed, reversed(orders.values())), size + 1))
+            page = pb.ListOrdersResponse()
+            page_bytes = 0
+            for order in found[:size]:
+                message = report.order_message(order)
+                page_bytes += message.ByteSize()
+                if page_bytes > PAGE_BYTES_MAX:
+                    break
+                page.orders.append(message)
+            if len(found) > len(page.orders):
+                page.next_page_token = str(found[len(page.orders) - 1].number)
+            return page
+
+        return await self._engine.read(look)
+
+    async def ListPositions(self, request: pb.ListPositionsRequest, context: Context) -> pb.ListPositionsResponse:
+        """Positions, by account and symbol."""
+        accounts = a_filter(request.accounts, "accounts", an_account)
+        symbols = a_filter(request.symbols, "symbols", a_symbol)
+
+        def look(state: State) -> pb.ListPositionsResponse | str:
+            for account in sorted(accounts):
+                if state.broker_of(account) is None:
+                    return account
+            found = [
+                report.position_message(position)
+                for (account, symbol), position in sorted(state.positions.items(), key=lambda item: item[0])
+                if (not accounts or account in accounts)
+                and (not symbols or symbol in symbols)
+                and (position.signed_qty or request.include_flat)
+            ]
+            return pb.ListPositionsResponse(positions=found)
+
+        found = await self._engine.read(look)
+        if isinstance(found, str):
+            raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no account {found}", field="accounts")
+        return found
+
+    async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
+        """Accounts, by name."""
+        return await self._engine.read(lambda state: pb.ListAccountsResponse(accounts=report.accounts(state)))
+
+
+def _cause(request: pb.SubmitOrderRequest | pb.ModifyOrderRequest | pb.CancelOrderRequest) -> Cause:
+    client_id = an_id(request.client_id, "client_id")
+    return Cause(PRINCIPAL, client_id, an_id_or_none(request.command_id, "command_id"))
+
+
+def _wait_for(value: int) -> WaitFor:
+    return one_of(WaitFor, value, "wait_for", default=WaitFor.COMMITTED)
+
+
+def _page_token(token: str) -> int | None:
+    if not token:
+        return None
+    if not (token.isascii() and token.isdigit() and len(token) < 20):
+        text = f"page_token is {shown(token)}, none that this server gave"
+        raise malformed(reason_pb2.REASON_MALFORMED, "page_token", text)
+    return int(token)

@@ -1,0 +1,83 @@
+"""What the unary twins share: an input is put, its order found in what was decided, and waited for as asked."""
+
+import asyncio
+from enum import IntEnum
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+
+from ems_service.convert import report
+from ems_service.convert.checks import reason_name
+from ems_service.core.events import Decision, OrderEvent, Refusal, Standing
+from ems_service.core.inputs import Input
+from ems_service.core.order import Order
+from ems_service.core.values import OrderStatus, Reason
+from ems_service.engine import Engine
+from ems_service.limits import UNARY_MARGIN_SECONDS, UNARY_WAIT_SECONDS_MAX
+from pitline.types.v1 import order_pb2
+from pitline_rpc.status import Refused
+
+_CODES: dict[int, grpc.StatusCode] = {
+    Reason.DUPLICATE_ID: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.UNKNOWN_ACCOUNT: grpc.StatusCode.NOT_FOUND,
+    Reason.UNKNOWN_ORDER: grpc.StatusCode.NOT_FOUND,
+    Reason.TOO_LATE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.ALREADY_PENDING: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.BROKER_DOWN: grpc.StatusCode.UNAVAILABLE,
+    Reason.TICK_SIZE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.LOT_SIZE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.QTY_LIMIT: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.MIN_NOTIONAL: grpc.StatusCode.INVALID_ARGUMENT,
+}
+
+
+class WaitFor(IntEnum):
+    """When a unary command returns."""
+
+    COMMITTED = 1
+    ACKED = 2
+    DONE = 3
+
+
+async def settled(
+    engine: Engine, given: Input, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
+) -> tuple[order_pb2.Order, bool]:
+    """The order once it is where it was waited for, or as it is at the call's deadline; and whether nothing was new."""
+    order, known = _order_of(await engine.ask(given))
+    if wait_for is not WaitFor.COMMITTED:
+        seconds = _seconds_left(context)
+        try:
+            async with asyncio.timeout(seconds):
+                while not _is_there(order, wait_for):
+                    await engine.changed(order.order_id)
+        except TimeoutError:
+            pass  # the state is the answer
+    return await engine.read(lambda _state: report.order_message(order)), known
+
+
+def _seconds_left(context: grpc.aio.ServicerContext[Any, Any]) -> float:
+    left = cast("float | None", context.time_remaining())  # None without a deadline, which the stubs do not say
+    return UNARY_WAIT_SECONDS_MAX if left is None else max(left - UNARY_MARGIN_SECONDS, 0.0)
+
+
+def _order_of(decision: Decision) -> tuple[Order, bool]:
+    for item in decision:
+        match item:
+            case OrderEvent():
+                return item.order, False
+            case Standing():
+                return item.order, True
+            case Refusal():
+                code = _CODES.get(item.reason, grpc.StatusCode.FAILED_PRECONDITION)
+                raise Refused(code, reason_name(item.reason), item.text, field=item.field)
+            case _:
+                pass
+    raise AssertionError("a command leads to an event of its order, or to an answer")
+
+
+def _is_there(order: Order, wait_for: WaitFor) -> bool:
+    state = order.state
+    if wait_for is WaitFor.DONE:
+        return not state.is_open
+    return not state.is_open or (state.status is not OrderStatus.PENDING_NEW and not state.changing)
