@@ -1,0 +1,1 @@
+"""Between the contract and the core: besides the servicers, the only modules that know both."""

@@ -1,0 +1,49 @@
+"""Every bound of the paper broker, its reason, and what happens at it."""
+
+INBOX_ITEMS_MAX = 1_024
+"""Items (batches of requests, batches of market changes) that wait for the engine, and so the most that one commit
+holds. At the bound the market waits and the trades stream is not read: the EMS feels it as flow control."""
+
+TRADES_BACKLOG_BYTES_MAX = 64 * 1024 * 1024
+"""Events encoded for the EMS that it has not taken. Beyond it the stream ends RESOURCE_EXHAUSTED; everything stays in
+the log, and the EMS continues from its cursor."""
+
+QUOTES_BACKLOG_BYTES_MAX = 16 * 1024 * 1024
+"""Updates encoded for one Quotes stream that were not taken: about 200,000. Beyond it the stream ends
+RESOURCE_EXHAUSTED: updates are never dropped silently, and a new stream begins with the last state."""
+
+QUOTES_BACKLOG_PACED_BYTES = 1024 * 1024
+"""Backlog of any Quotes stream at which a market that is played as quickly as it is taken waits for that stream."""
+
+REPLAY_EVENTS = 1_000
+"""Events read from the log at once for an EMS that catches up; the next are read when those are on their way."""
+
+REPLAY_BACKLOG_BYTES = 1024 * 1024
+"""Unsent bytes at which the replay of missed events waits: a catch-up of any length stays small in memory."""
+
+TRIM_EVENTS_MIN = 1_000
+"""Acknowledged events that gather before they are deleted, so that not every acknowledgment costs a deletion. The log
+itself has no bound but the disk: what no EMS has stored is kept."""
+
+ENDED_ORDERS_IN_MEMORY = 50_000
+"""Ended orders kept in memory, about 20 MB; older ones are looked up in the store, some microseconds each."""
+
+EXPIRY_CHECK_SECONDS = 0.25
+"""Wall time between looks at the market clock for orders that expire and markets that open or close; nothing of that is
+later."""
+
+LATENCY_CHECK_SECONDS = 0.001
+"""The same while a request or a fill waits for its latency: so exact are the delays, and so much does it cost while any
+is under way."""
+
+INSTRUMENTS_PAGE_MAX = 1_000
+"""Instruments in one page, also when none is asked for."""
+
+BOOK_DEPTH_MAX = 1_000
+"""Levels per side that a subscription may ask for; beyond it INVALID_ARGUMENT."""
+
+NAME_LENGTH_MAX = 64
+"""Characters of an account or symbol in a request; a longer one is refused without being looked up or repeated."""
+
+EPOCH_MAX = 2**63 - 1
+"""Largest epoch: what the store keeps as a number. A larger one is refused INVALID_ARGUMENT."""

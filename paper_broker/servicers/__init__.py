@@ -1,0 +1,1 @@
+"""The gRPC rim: decode, hand over, await, encode."""

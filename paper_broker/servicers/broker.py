@@ -1,0 +1,128 @@
+"""`pitline.broker.v1.BrokerService` of the paper broker.
+
+Registered by `app.py`. Invariant: a batch of requests is taken whole or refused whole.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, assert_never
+
+import grpc
+import grpc.aio
+
+from paper_broker.convert import market
+from paper_broker.convert.events import CAPABILITIES
+from paper_broker.convert.requests import Request, check_hello, invalid, read
+from paper_broker.core.instruments import Listing
+from paper_broker.engine import Engine
+from paper_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX
+from paper_broker.outbound import Outbound
+from paper_broker.quotes import QuoteBoard
+from paper_broker.session import ReadEvents, Session
+from pitline.broker.v1.broker_service_pb2 import (
+    GetCapabilitiesRequest,
+    GetCapabilitiesResponse,
+    ListBarsRequest,
+    ListBarsResponse,
+    ListInstrumentsRequest,
+    ListInstrumentsResponse,
+    QuotesRequest,
+    SubscriptionChange,
+    TradesRequest,
+)
+from pitline.broker.v1.request_pb2 import Hello
+from pitline_rpc.status import Refused
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class BrokerServicer:
+    """Streams read and write by themselves, which the generated base class has no types for; so it is none's child."""
+
+    def __init__(
+        self, engine: Engine, quotes: QuoteBoard, read_events: ReadEvents, instruments: Sequence[Listing]
+    ) -> None:
+        self._engine = engine
+        self._quotes = quotes
+        self._read_events = read_events
+        self._instruments = sorted(instruments, key=lambda listing: listing.symbol)
+
+    async def Trades(self, requests: AsyncIterator[TradesRequest], context: _Context) -> None:
+        """The trades dialogue: attach, then requests in and events out until another takes over or the line is lost.
+
+        The end of the requests alone ends nothing: events go on.
+        """
+        first = await anext(aiter(requests), TradesRequest())
+        session = Session(context.write, _hello(first))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(session.out.until_ended())
+                tasks.create_task(session.recover(self._read_events))
+                tasks.create_task(session.out.run())
+                await self._engine.attach(session)
+                if len(first.requests) > 1:
+                    await self._engine.ask(session, _read_batch(first, after=1))
+                async for batch in requests:
+                    await self._engine.ask(session, _read_batch(batch))
+        finally:
+            session.gone = True
+            session.out.close()
+
+    async def Quotes(self, requests: AsyncIterator[QuotesRequest], context: _Context) -> None:
+        """Market data of the symbols subscribed to, until the line is lost."""
+        with self._quotes.stream(context.write) as stream:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(stream.until_ended())
+                tasks.create_task(stream.run())
+                async for batch in requests:
+                    for i, change in enumerate(batch.changes):
+                        self._change_subscription(stream, change, f"changes[{i}]")
+
+    async def ListInstruments(self, request: ListInstrumentsRequest, _: _Context) -> ListInstrumentsResponse:
+        """A page, by symbol; its token is its last symbol."""
+        if request.page_size > INSTRUMENTS_PAGE_MAX:
+            raise invalid("OUT_OF_RANGE", "page_size", f"{request.page_size} is above {INSTRUMENTS_PAGE_MAX}")
+        size = request.page_size or INSTRUMENTS_PAGE_MAX
+        after = [listing for listing in self._instruments if listing.symbol > request.page_token]
+        page = after[:size]
+        token = page[-1].symbol if len(after) > size else ""
+        return ListInstrumentsResponse(
+            instruments=[market.instrument(listing) for listing in page], next_page_token=token
+        )
+
+    async def ListBars(self, _: ListBarsRequest, __: _Context) -> ListBarsResponse:
+        """Not served."""
+        text = "the paper broker keeps no history of bars"
+        raise Refused(grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED", text)
+
+    async def GetCapabilities(self, _: GetCapabilitiesRequest, __: _Context) -> GetCapabilitiesResponse:
+        """What works here."""
+        return GetCapabilitiesResponse(capabilities=CAPABILITIES)
+
+    def _change_subscription(self, stream: Outbound, change: SubscriptionChange, place: str) -> None:
+        arm = change.WhichOneof("change")
+        match arm:
+            case "subscribe":
+                depth = change.subscribe.depth
+                if depth > BOOK_DEPTH_MAX:
+                    raise invalid("OUT_OF_RANGE", f"{place}.subscribe.depth", f"{depth} is above {BOOK_DEPTH_MAX}")
+                self._quotes.subscribe(stream, change.subscribe.symbol, depth)
+            case "unsubscribe":
+                self._quotes.unsubscribe(stream, change.unsubscribe.symbol)
+            case None:
+                raise invalid("REQUIRED", f"{place}.change", "no arm that is known here")
+            case _:
+                assert_never(arm)
+
+
+def _hello(first: TradesRequest) -> Hello:
+    if not first.requests or first.requests[0].WhichOneof("kind") != "hello":
+        text = "the first request of a stream is hello"
+        raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text, field="requests[0].hello")
+    hello = first.requests[0].hello
+    check_hello(hello)
+    return hello
+
+
+def _read_batch(batch: TradesRequest, after: int = 0) -> list[Request]:
+    return [read(message, f"requests[{i}]") for i, message in enumerate(batch.requests) if i >= after]

@@ -1,0 +1,77 @@
+"""One trades dialogue as seen from inside: who is attached, what it missed, and what goes out to it.
+
+Made by the trades servicer, attached by the engine. Invariant: out go the hello_ack, the events missed, what stands,
+the end of recovery, and then every event from there on, without a gap and each once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from paper_broker.limits import REPLAY_BACKLOG_BYTES, REPLAY_EVENTS, TRADES_BACKLOG_BYTES_MAX
+from paper_broker.outbound import Outbound
+from pitline.broker.v1 import request_pb2
+from pitline_rpc.batch import frame
+
+ReadEvents = Callable[[int, int, int], list[tuple[int, bytes]]]
+"""(after, up_to, limit) to stored (broker_seq, event), oldest first."""
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What an attached EMS is told before it is live; taken at one point of the log."""
+
+    hello_ack: bytes
+    after_broker_seq: int
+    head_broker_seq: int
+    """Events after the one and up to the other are read from the log."""
+    standing: list[bytes]
+    """Fates of its open orders, positions, cash, and the end of recovery."""
+
+
+class Session:
+    """The EMS that a Trades stream belongs to."""
+
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], hello: request_pb2.Hello) -> None:
+        self.hello = hello
+        self.out = Outbound(write, TRADES_BACKLOG_BYTES_MAX)
+        self.gone = False
+        """The stream is over: another EMS may attach."""
+        self._recovery: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
+        self._held: list[bytes] | None = []
+        self._held_bytes = 0
+
+    def begin(self, recovery: Recovery) -> None:
+        """The EMS is attached; what is put from now on comes after this."""
+        if not self._recovery.done():  # its task may be gone already
+            self._recovery.set_result(recovery)
+
+    def put(self, framed: bytes) -> None:
+        """An event, encoded and framed; held back until recovery is over."""
+        if self._held is None:
+            self.out.put(framed)
+            return
+        if self.gone:
+            return
+        self._held.append(framed)
+        self._held_bytes += len(framed)
+        if self._held_bytes > TRADES_BACKLOG_BYTES_MAX:
+            self.out.end_too_slow()
+            self._held.clear()
+            self._held_bytes = 0
+
+    async def recover(self, read_events: ReadEvents) -> None:
+        """Wait to be attached, send what was missed and what stands, and go live."""
+        recovery = await self._recovery
+        self.out.put(frame(recovery.hello_ack))
+        cursor = recovery.after_broker_seq
+        while page := read_events(cursor, recovery.head_broker_seq, REPLAY_EVENTS):
+            for _, event in page:
+                self.out.put(frame(event))
+            cursor = page[-1][0]
+            await self.out.below(REPLAY_BACKLOG_BYTES)
+        for event in recovery.standing:
+            self.out.put(frame(event))
+        held, self._held = self._held or [], None
+        for framed in held:
+            self.out.put(framed)
