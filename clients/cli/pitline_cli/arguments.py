@@ -1,0 +1,102 @@
+"""Arguments that the command checks by itself: a mistake is told with option, value and bound, and nothing is sent."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import typer
+
+from pitline.types.v1.order_pb2 import TimeInForce
+from pitline_client import DAY, FOK, GTC, GTD, IOC
+from pitline_rpc.decimals import DecimalError, parse
+
+SECONDS_MAX = 604_800
+"""A week: longer waits are for programs that reconnect."""
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_ADDRESS = re.compile(r".+:[0-9]{1,5}")
+
+
+class Wait(StrEnum):
+    """What `buy`, `sell` and `modify` wait for."""
+
+    COMMITTED = "committed"
+    ACKED = "acked"
+    DONE = "done"
+
+
+class CancelWait(StrEnum):
+    """What `cancel` waits for."""
+
+    COMMITTED = "committed"
+    DONE = "done"
+
+
+class Tif(StrEnum):
+    """How long an order stands."""
+
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+    GTD = "gtd"
+
+
+def time_in_force(tif: Tif) -> TimeInForce.ValueType:
+    """The contract's value."""
+    return {Tif.DAY: DAY, Tif.GTC: GTC, Tif.IOC: IOC, Tif.FOK: FOK, Tif.GTD: GTD}[tif]
+
+
+def positive(text: str) -> Decimal:
+    """A quantity or a price: a plain decimal above 0."""
+    try:
+        number = parse(text)
+    except DecimalError as error:
+        raise typer.BadParameter(str(error)) from None
+    if number <= 0:
+        raise typer.BadParameter(f"{text} is not above 0")
+    return number
+
+
+def moment(text: str) -> datetime:
+    """A time: ISO 8601 with its offset from UTC, so that nobody's local time is guessed."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} is not an ISO 8601 time with Z or an offset, e.g. 2030-01-31T16:00:00Z")
+    return time
+
+
+def count(text: str | int) -> int:
+    """How many of something; typer brings defaults here too, as they are."""
+    if not re.fullmatch("[0-9]{1,9}", str(text)) or int(text) == 0:
+        raise typer.BadParameter(f"{text!r} is not a whole number of 1 to 999999999")
+    return int(text)
+
+
+def seconds(text: str | float) -> float:
+    """A time to wait."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= SECONDS_MAX:
+        raise typer.BadParameter(f"{text!r} is not a number of seconds above 0 and up to {SECONDS_MAX}")
+    return number
+
+
+def identifier(text: str) -> str:
+    """An id of the contract."""
+    if _ID.fullmatch(text) is None:
+        raise typer.BadParameter(f"{text[:80]!r} is not 1 to 64 of A-Z a-z 0-9 . _ : -")
+    return text
+
+
+def address(text: str) -> str:
+    """Where a server is found."""
+    if _ADDRESS.fullmatch(text) is None or int(text.rpartition(":")[2]) > 65_535:
+        raise typer.BadParameter(f"{text!r} is not HOST:PORT with a port of 0 to 65535")
+    return text

@@ -1,0 +1,168 @@
+"""What a trader of the demo has in front of it: a client of the EMS, and a line to the stage.
+
+Made by `trader.py` for the parts in `script.py`. Whatever is done here is said aloud first, and whatever is heard from
+the EMS is passed on, so that the stage can print it and check it.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import defaultdict
+from contextlib import aclosing
+from decimal import Decimal
+from typing import NoReturn
+
+from notes import Gave, Heard, Held, Left, Note, Said, written
+
+from pitline.types.v1.instrument_pb2 import Instrument
+from pitline.types.v1.market_pb2 import Quote
+from pitline.types.v1.order_pb2 import TimeInForce
+from pitline_client import DAY, IOC, Client, EventStream, OrderHandle
+from pitline_rpc.decimals import canonical, parse
+
+_CLIP_NOTIONAL = Decimal(3_000)
+
+
+class Desk:
+    """One trader's desk. `account` is where it trades, `symbols` the two (or twice the one) that it may trade."""
+
+    def __init__(self, client: Client, account: str, symbols: tuple[str, str], instruments: list[Instrument]) -> None:
+        self.client = client
+        self.symbols = symbols
+        self._account = account
+        self._instruments = {instrument.key.symbol: instrument for instrument in instruments}
+        self._events: EventStream = client.events()
+        self._orders = len(client.orders)  # a trader that comes back goes on counting
+        self._cues: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    # Orders
+
+    def buys(self, symbol: str, order_qty: Decimal, limit_px: Decimal | None = None) -> OrderHandle:
+        """Buy at the limit or better, or at the market without one."""
+        name = self._announce("buy", symbol, order_qty, limit_px)
+        return self.client.buy(symbol, order_qty, account=self._account, limit_px=limit_px, client_order_id=name)
+
+    def sells(
+        self,
+        symbol: str,
+        order_qty: Decimal,
+        limit_px: Decimal | None = None,
+        time_in_force: TimeInForce.ValueType = DAY,
+    ) -> OrderHandle:
+        """Sell at the limit or better, or at the market without one."""
+        name = self._announce("sell", symbol, order_qty, limit_px, time_in_force)
+        return self.client.sell(
+            symbol,
+            order_qty,
+            account=self._account,
+            limit_px=limit_px,
+            time_in_force=time_in_force,
+            client_order_id=name,
+        )
+
+    def modifies(self, order: OrderHandle, limit_px: Decimal) -> None:
+        """Ask for another limit of an order."""
+        self._say(order.client_order_id, f"modify to {canonical(limit_px)}")
+        order.modify(limit_px=limit_px)
+
+    def cancels(self, order: OrderHandle) -> None:
+        """Ask for the cancel of an order."""
+        self._say(order.client_order_id, "cancel")
+        order.cancel()
+
+    def open_orders(self) -> list[OrderHandle]:
+        """What of this trader still works."""
+        mine = (order for order in self.client.orders.values() if order.client_id == self.client.client_id)
+        return [self.client.order(order.client_order_id) for order in mine if not order.ended]
+
+    # The market
+
+    async def touch(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Best bid and best offer now, once there are both."""
+        quote = await self._quote(symbol)
+        return parse(quote.bid_px), parse(quote.ask_px)
+
+    async def best_bid(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Price and quantity of the best bid now, once there are both a bid and an offer."""
+        quote = await self._quote(symbol)
+        return parse(quote.bid_px), parse(quote.bid_qty)
+
+    def clip(self, symbol: str, price: Decimal) -> Decimal:
+        """A quantity worth about 3,000 of the quote currency at this price, in whole lots."""
+        return _floor(_CLIP_NOTIONAL / price, parse(self._instruments[symbol].lot_size))
+
+    def fraction(self, symbol: str, price: Decimal, of_it: Decimal) -> Decimal:
+        """So much of a price, in whole ticks."""
+        return _floor(price * of_it, parse(self._instruments[symbol].ticks[0].tick_size))
+
+    # The stage
+
+    def gives(self, cue: str) -> None:
+        """Say that something has happened for which another part may wait."""
+        self._tell(Gave(cue))
+
+    async def until(self, cue: str) -> None:
+        """Wait for a cue, be it one given before."""
+        await self._cues[cue].wait()
+
+    async def take_cues(self, stage: asyncio.StreamReader) -> NoReturn:
+        """Take the cues that the stage passes on. Raises EOFError when there is no stage any more."""
+        while line := await stage.readline():
+            self._cues[line.decode().strip()].set()
+        raise EOFError("the stage has gone")
+
+    async def hear(self) -> None:
+        """Pass on every event, until the client leaves; then what it holds, and the last words."""
+        async for event in self._events:
+            self._tell(Heard(time.time_ns(), event))
+        for position in self.client.positions.values():
+            self._tell(Held(position.message))
+        self._tell(self._last_words())
+
+    async def dies(self) -> NoReturn:
+        """The end of this process in the middle of its work, without a word to the EMS."""
+        await asyncio.sleep(0)  # so that `hear` passes on what has come so far
+        self._tell(self._last_words())
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("nobody survives SIGKILL")
+
+    async def _quote(self, symbol: str) -> Quote:
+        async with aclosing(self.client.quotes([symbol])) as updates:
+            async for update in updates:
+                if update.HasField("quote") and update.quote.bid_px and update.quote.ask_px:
+                    return update.quote
+        raise AssertionError("quotes ended by themselves")
+
+    def _last_words(self) -> Left:
+        token = self._events.resume_token
+        assert token is not None, "a client that attends has caught up"
+        return Left(time.time_ns(), token)
+
+    def _announce(
+        self,
+        verb: str,
+        symbol: str,
+        order_qty: Decimal,
+        limit_px: Decimal | None,
+        time_in_force: TimeInForce.ValueType = DAY,
+    ) -> str:
+        self._orders += 1
+        name = f"{self.client.client_id}-{self._orders}"
+        price = "the market" if limit_px is None else canonical(limit_px)
+        at_once = ", what fills at once" if time_in_force == IOC else ""
+        self._say(name, f"{verb} {canonical(order_qty)} {symbol} at {price}{at_once}")
+        return name
+
+    def _say(self, order: str, text: str) -> None:
+        self._tell(Said(time.time_ns(), order, text))
+
+    def _tell(self, note: Note) -> None:
+        sys.stdout.write(written(note) + "\n")
+        sys.stdout.flush()
+
+
+def _floor(number: Decimal, step: Decimal) -> Decimal:
+    """The largest multiple of the step that is not above the number, at least one step."""
+    return max(number // step, Decimal(1)) * step

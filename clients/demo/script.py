@@ -1,0 +1,168 @@
+"""The play: two traders, two symbols; orders modified, regretted at once and filled in parts; a trader who dies and
+comes back.
+
+Each part is played in a process of its own (`trader.py`), with the client library as any program uses it. `perform`
+says who enters when; it is played by `run.py`. Parts meet by cues alone.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from desk import Desk
+from drop_copy import DropCopy
+
+from pitline_client import IOC, ResumeToken
+
+_FAR_BELOW = Decimal("0.5")  # no market comes down to it while somebody draws breath
+_ABOVE = Decimal("1.01")  # no market runs away from it while a modify travels
+
+
+class Cue(StrEnum):
+    """What one part waits for and another, or the stage, says has happened."""
+
+    ANN_HAS_BOUGHT = "ann has bought"
+    BOB_HAS_REGRETTED = "bob has regretted"
+    ANN_IS_AWAY = "ann is away"
+    BOB_HAS_SOLD = "bob has sold"
+    ANN_IS_DONE = "ann is done"
+    BOB_IS_DONE = "bob is done"
+    CURTAIN = "curtain"
+
+
+async def ann(desk: Desk) -> None:
+    """Ann buys, quotes both sides at the touch, and is torn away while both quotes rest."""
+    symbol = desk.symbols[0]
+    bid, ask = await desk.touch(symbol)
+    clip = desk.clip(symbol, ask)
+    await desk.buys(symbol, clip).filled()
+    desk.gives(Cue.ANN_HAS_BOUGHT)
+
+    await desk.until(Cue.BOB_HAS_REGRETTED)
+    while True:
+        bid, ask = await desk.touch(symbol)
+        quotes = desk.buys(symbol, clip, bid), desk.sells(symbol, clip, ask)
+        for quote in quotes:
+            await quote.acked()
+        if len(desk.open_orders()) == len(quotes):
+            await desk.dies()
+        # The market was quicker than she: what is left of this pair would be filled late, or never.
+        await _cancel_all(desk)
+
+
+async def ann_again(desk: Desk) -> None:
+    """Ann comes back to what she missed, takes down what still rests, and sells the other symbol short."""
+    symbol = desk.symbols[1]
+    bid, _ = await desk.touch(symbol)
+    await _cancel_all(desk)
+    await desk.sells(symbol, desk.clip(symbol, bid)).filled()
+    desk.gives(Cue.ANN_IS_DONE)
+    await desk.until(Cue.CURTAIN)
+
+
+async def bob(desk: Desk) -> None:
+    """Bob raises a bid until it takes, regrets another as he utters it, sells while Ann is away, and sells too much."""
+    first, second = desk.symbols
+    await desk.until(Cue.ANN_HAS_BOUGHT)
+    bid, ask = await desk.touch(second)
+    clip = desk.clip(second, ask)
+    patient = desk.buys(second, clip, desk.fraction(second, bid, _FAR_BELOW))
+    await patient.acked()
+    desk.modifies(patient, desk.fraction(second, ask, _ABOVE))
+    await patient.modified()
+    await patient.filled()
+
+    bid, _ = await desk.touch(second)
+    # No await in between: both leave in one message, and the cancel is there before any broker can have answered.
+    regretted = desk.buys(second, clip, desk.fraction(second, bid, _FAR_BELOW))
+    desk.cancels(regretted)
+    await regretted.canceled()
+    desk.gives(Cue.BOB_HAS_REGRETTED)
+
+    await desk.until(Cue.ANN_IS_AWAY)
+    bid, _ = await desk.touch(first)
+    await desk.sells(first, desk.clip(first, bid)).filled()
+    desk.gives(Cue.BOB_HAS_SOLD)
+
+    await desk.until(Cue.ANN_IS_DONE)
+    # More than is bid for: it fills in part, and the broker cancels the rest.
+    while True:
+        bid, bid_qty = await desk.best_bid(second)
+        sold = await desk.sells(second, bid_qty + clip, bid, IOC).done()
+        if 0 < sold.cum_qty < sold.order_qty:
+            break
+        # The market was quicker than he: the bid had gone, or had grown.
+    desk.gives(Cue.BOB_IS_DONE)
+    await desk.until(Cue.CURTAIN)
+
+
+async def _cancel_all(desk: Desk) -> None:
+    orders = desk.open_orders()
+    for order in orders:
+        desk.cancels(order)
+    for order in orders:
+        await order.done()  # canceled, or filled on the way
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process plays."""
+
+    name: str
+    client_id: str
+    account: str
+    play: Callable[[Desk], Awaitable[None]]
+
+
+ANN = Part("ann", "ann", "paper.main", ann)
+ANN_AGAIN = Part("ann-again", "ann", "paper.main", ann_again)
+BOB = Part("bob", "bob", "paper.alt", bob)
+
+PARTS = {part.name: part for part in (ANN, ANN_AGAIN, BOB)}
+
+
+class Theatre(Protocol):
+    """What the play needs of the stage."""
+
+    @property
+    def drop_copy(self) -> DropCopy:
+        """Everything that happens at the EMS."""
+        ...
+
+    async def enter(self, part: Part, resume: ResumeToken | None = None) -> None:
+        """A process of its own plays the part; it goes on from the token, if there is one."""
+        ...
+
+    async def killed(self, part: Part) -> ResumeToken:
+        """Wait until the process of a part that dies is dead; the token that it left."""
+        ...
+
+    async def finished(self, part: Part) -> None:
+        """Wait until the process of a part has ended well."""
+        ...
+
+    def give(self, cue: Cue) -> None:
+        """Give a cue to everyone."""
+        ...
+
+    async def given(self, cue: Cue) -> None:
+        """Wait until a part has given the cue."""
+        ...
+
+
+async def perform(theatre: Theatre) -> None:
+    """The entrances and exits, in order."""
+    await theatre.enter(ANN)
+    await theatre.enter(BOB)
+    token = await theatre.killed(ANN)
+    theatre.give(Cue.ANN_IS_AWAY)
+    await theatre.given(Cue.BOB_HAS_SOLD)
+    await theatre.drop_copy.filled_since(ANN.client_id, token.seq)
+    await theatre.enter(ANN_AGAIN, resume=token)
+    await theatre.given(Cue.BOB_IS_DONE)
+    await theatre.drop_copy.nothing_open()
+    theatre.give(Cue.CURTAIN)
+    await theatre.finished(ANN_AGAIN)
+    await theatre.finished(BOB)

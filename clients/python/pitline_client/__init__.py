@@ -1,0 +1,100 @@
+"""The Python client of Pitline: attend, trade by handles, watch; everything reconnects and resumes by itself.
+
+    async with connect("127.0.0.1:7410", "me") as client:
+        order = client.buy("BTC-USDT", "0.5", account="paper.main", limit_px="61000", time_in_force=GTC)
+        await order.acked()
+        order.cancel()
+        await order.canceled()
+
+`Caller` does what needs no attendance. What this package does not wrap are the contract's own messages, from
+`pitline.types.v1` and `pitline.ems.v1`.
+"""
+
+from pitline_client.caller import Caller
+from pitline_client.client import Client, connect
+from pitline_client.errors import (
+    AmbiguousSymbolError,
+    BacklogError,
+    CallRefusedError,
+    CancelRejected,
+    ChangeRejectedError,
+    CommandRefusedError,
+    LeftError,
+    ModifyRejected,
+    OrderDenied,
+    OrderEndedError,
+    OrderRejected,
+    PitlineError,
+    RefusedError,
+    SlowConsumerError,
+    SupersededError,
+    UnansweredError,
+    UnknownSymbolError,
+    UnreachableError,
+    reason_name,
+)
+from pitline_client.events import EventStream
+from pitline_client.intake import ResumeToken
+from pitline_client.numbers import Number, from_wire, to_wire
+from pitline_client.orders import OrderHandle
+from pitline_client.terms import (
+    CANCEL_MINE,
+    DAY,
+    FOK,
+    GTC,
+    GTD,
+    IOC,
+    KEEP,
+    OWN,
+    POST_ONLY,
+    REDUCE_ONLY,
+    of_accounts,
+    order_terms,
+)
+from pitline_client.views import OrderView, PositionView, status_name
+
+__all__ = [
+    "CANCEL_MINE",
+    "DAY",
+    "FOK",
+    "GTC",
+    "GTD",
+    "IOC",
+    "KEEP",
+    "OWN",
+    "POST_ONLY",
+    "REDUCE_ONLY",
+    "AmbiguousSymbolError",
+    "BacklogError",
+    "CallRefusedError",
+    "Caller",
+    "CancelRejected",
+    "ChangeRejectedError",
+    "Client",
+    "CommandRefusedError",
+    "EventStream",
+    "LeftError",
+    "ModifyRejected",
+    "Number",
+    "OrderDenied",
+    "OrderEndedError",
+    "OrderHandle",
+    "OrderRejected",
+    "OrderView",
+    "PitlineError",
+    "PositionView",
+    "RefusedError",
+    "ResumeToken",
+    "SlowConsumerError",
+    "SupersededError",
+    "UnansweredError",
+    "UnknownSymbolError",
+    "UnreachableError",
+    "connect",
+    "from_wire",
+    "of_accounts",
+    "order_terms",
+    "reason_name",
+    "status_name",
+    "to_wire",
+]

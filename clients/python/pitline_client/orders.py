@@ -1,0 +1,257 @@
+"""A handle on one order: what it asks of the EMS, and how it waits for what becomes of it.
+
+`Client` makes handles, keeps those that somebody holds, and tells them of every event of their order; a handle only
+judges. Waiting needs no task: whoever waits looks again after every event.
+"""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar
+
+from pitline.ems.v1.command_pb2 import Cancel, Command, Modify, OrderKey, Submit
+from pitline.ems.v1.event_pb2 import Event
+from pitline.types.v1.order_pb2 import (
+    ORDER_STATUS_CANCELED,
+    ORDER_STATUS_DENIED,
+    ORDER_STATUS_FILLED,
+    ORDER_STATUS_REJECTED,
+    ORDER_STATUS_UNSPECIFIED,
+    OrderStatus,
+)
+from pitline.types.v1.reason_pb2 import REASON_ALREADY_PENDING, REASON_TOO_LATE
+from pitline_client.errors import (
+    CancelRejected,
+    CommandRefusedError,
+    ModifyRejected,
+    OrderDenied,
+    OrderEndedError,
+    OrderRejected,
+    PitlineError,
+)
+from pitline_client.numbers import Number, from_wire, to_wire
+from pitline_client.views import OrderView
+
+ResultT = TypeVar("ResultT")
+
+
+class OrderHandle:
+    """An order of this client, by its client_order_id.
+
+    Every wait raises what makes it vain: CommandRefusedError when the submit was refused, OrderDenied, OrderRejected,
+    OrderEndedError when the order ended in another way, and what ended the client's attendance (SupersededError, ...).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cancel_failure",
+        "_client_order_id",
+        "_failure",
+        "_modify",
+        "_modify_failure",
+        "_order",
+        "_send",
+        "_submit",
+        "_waiters",
+    )
+
+    def __init__(self, client_order_id: str, send: Callable[[Command], None], submit: Submit | None = None) -> None:
+        self._client_order_id = client_order_id
+        self._send = send
+        self._submit = submit
+        self._order: OrderView | None = None
+        self._failure: Exception | None = None
+        self._modify: Modify | None = None
+        self._modify_failure: PitlineError | None = None
+        self._cancel_failure: PitlineError | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def __repr__(self) -> str:
+        return repr(self._order) if self._order is not None else f"<order {self._client_order_id} not answered yet>"
+
+    @property
+    def client_order_id(self) -> str:
+        """The id by which its owner knows it."""
+        return self._client_order_id
+
+    @property
+    def order(self) -> OrderView | None:
+        """The order as it stands; None until the EMS has answered."""
+        return self._order
+
+    @property
+    def status(self) -> OrderStatus.ValueType:
+        """Where it stands; ORDER_STATUS_UNSPECIFIED until the EMS has answered."""
+        return self._order.status if self._order is not None else ORDER_STATUS_UNSPECIFIED
+
+    @property
+    def submitted(self) -> Submit | None:
+        """What this handle asked for; None when the order was submitted elsewhere."""
+        return self._submit
+
+    def cancel(self) -> None:
+        """Ask for the cancel; `canceled` tells what becomes of it. Nothing is sent for an order that has ended."""
+        if self._order is not None and self._order.ended:
+            return
+        self._cancel_failure = None
+        self._send(Command(cancel=Cancel(order=self._key())))
+
+    def modify(
+        self, *, order_qty: Number | None = None, limit_px: Number | None = None, stop_px: Number | None = None
+    ) -> None:
+        """Ask for new terms, what is not given staying as it is; `modified` tells what becomes of it.
+
+        `order_qty` is the new total, what was filled included. A newer modify replaces one that has not been sent.
+        """
+        modify = Modify(
+            order=self._key(),
+            order_qty="" if order_qty is None else to_wire(order_qty, "order_qty"),
+            limit_px="" if limit_px is None else to_wire(limit_px, "limit_px"),
+            stop_px="" if stop_px is None else to_wire(stop_px, "stop_px"),
+        )
+        self._modify, self._modify_failure = modify, None
+        self._send(Command(modify=modify))
+
+    async def acked(self) -> OrderView:
+        """Wait until the broker has taken the order."""
+        return await self._until(self._acked)
+
+    async def filled(self) -> OrderView:
+        """Wait until all of it is filled."""
+        return await self._until(self._filled)
+
+    async def canceled(self) -> OrderView:
+        """Wait until it is canceled, by whomever; some of it may be filled. Raises CancelRejected or
+        CommandRefusedError when the cancel of this handle failed and the order stands."""
+        return await self._until(self._canceled)
+
+    async def modified(self) -> OrderView:
+        """Wait until the terms of the last `modify` are in force. Raises ModifyRejected or CommandRefusedError when it
+        failed."""
+        assert self._modify is not None, "nothing was modified"
+        return await self._until(self._modified)
+
+    async def done(self) -> OrderView:
+        """Wait until it has ended: filled, canceled, expired or triggered."""
+        return await self._until(self._done)
+
+    def note(self, order: OrderView, event: Event | None = None) -> None:
+        """The client tells: so the order stands now, after `event` if one changed it."""
+        self._order = order
+        if event is not None:
+            self._note_failed_change(event)
+        self._look_again()
+
+    def refuse(self, command: Command, error: PitlineError) -> None:
+        """The client tells: this command of the handle was refused, or its fate cannot be found out."""
+        match command.WhichOneof("kind"):
+            case "submit":
+                self._failure = error
+            case "modify":
+                self._modify_failure = error
+            case "cancel" if not _harmless(error):
+                self._cancel_failure = error
+            case _:
+                pass
+        self._look_again()
+
+    def fail(self, error: Exception) -> None:
+        """The client tells: there will be no more events."""
+        if self._failure is None and not (self._order is not None and self._order.ended):
+            self._failure = error
+        self._look_again()
+
+    def _note_failed_change(self, event: Event) -> None:
+        match event.WhichOneof("change"):
+            # Too late: the order ended first, and the event that says how is here or on its way.
+            case "cancel_rejected" if event.cancel_rejected.reason != REASON_TOO_LATE:
+                self._cancel_failure = CancelRejected(event.cancel_rejected.reason, event.cancel_rejected.text)
+            case "modify_rejected":
+                self._modify_failure = ModifyRejected(event.modify_rejected.reason, event.modify_rejected.text)
+            case _:
+                pass
+
+    def _key(self) -> OrderKey:
+        return OrderKey(client_order_id=self._client_order_id)
+
+    async def _until(self, verdict: Callable[[], ResultT | None]) -> ResultT:
+        while (result := verdict()) is None:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        return result
+
+    def _look_again(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _standing(self) -> OrderView | None:
+        if self._failure is not None:
+            raise self._failure
+        if self._order is not None:
+            if self._order.status == ORDER_STATUS_DENIED:
+                raise OrderDenied(self._order)
+            if self._order.status == ORDER_STATUS_REJECTED:
+                raise OrderRejected(self._order)
+        return self._order
+
+    def _acked(self) -> OrderView | None:
+        order = self._standing()
+        if order is None or order.acked:
+            return order
+        if order.ended:
+            raise OrderEndedError(order)
+        return None
+
+    def _filled(self) -> OrderView | None:
+        return self._ended_as(ORDER_STATUS_FILLED)
+
+    def _canceled(self) -> OrderView | None:
+        order = self._ended_as(ORDER_STATUS_CANCELED)
+        if order is None and self._cancel_failure is not None:
+            raise self._cancel_failure
+        return order
+
+    def _modified(self) -> OrderView | None:
+        order = self._standing()
+        if order is not None and self._modify is not None and _in_force(self._modify, order):
+            return order
+        if self._modify_failure is not None:
+            raise self._modify_failure
+        if order is not None and order.ended:
+            raise OrderEndedError(order)
+        return None
+
+    def _done(self) -> OrderView | None:
+        order = self._standing()
+        return order if order is not None and order.ended else None
+
+    def _ended_as(self, status: OrderStatus.ValueType) -> OrderView | None:
+        order = self._standing()
+        if order is None or not order.ended:
+            return None
+        if order.status != status:
+            raise OrderEndedError(order)
+        return order
+
+
+def _harmless(error: PitlineError) -> bool:
+    """A refused cancel that changes nothing: one is under way, or the order ended first."""
+    return isinstance(error, CommandRefusedError) and error.reason in (REASON_ALREADY_PENDING, REASON_TOO_LATE)
+
+
+def _in_force(modify: Modify, order: OrderView) -> bool:
+    """Every term that was asked for is the one in force, by value."""
+    wanted_and_actual: tuple[tuple[str, str], ...] = (
+        (modify.order_qty, order.message.state.order_qty),
+        (modify.limit_px, order.terms.limit_px),
+        (modify.stop_px, order.terms.stop_px),
+    )
+    return all(_equal(wanted, actual) for wanted, actual in wanted_and_actual if wanted)
+
+
+def _equal(wanted: str, actual: str) -> bool:
+    number: Decimal | None = from_wire(actual)
+    return number == from_wire(wanted)
