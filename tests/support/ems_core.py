@@ -1,0 +1,256 @@
+"""The EMS's core without a shell: one broker, one client, and whatever happens told as lines (`ems_lines`)."""
+
+from copy import deepcopy
+from dataclasses import asdict, fields
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from ems_service.core import ems, inputs
+from ems_service.core.ems import Decision
+from ems_service.core.events import Event
+from ems_service.core.inputs import Cause, Input, OrderKey
+from ems_service.core.market import Listing, Market, Offer
+from ems_service.core.order import Order, Terms
+from ems_service.core.state import State
+from ems_service.core.values import (
+    BrokerState,
+    Environment,
+    Fate,
+    Liquidity,
+    Money,
+    OrdType,
+    Reason,
+    Side,
+    TimeInForce,
+)
+from support.ems_lines import line, px, qty, standing
+
+NOON_NS = 1_700_049_600 * 1_000_000_000  # 2023-11-15 12:00 UTC
+SECOND_NS = 1_000_000_000
+JOURNAL_ID = "TESTJRNL"
+PRINCIPAL = "local"
+ALICE = "alice"
+SYMBOL = "X-USD"
+
+LISTING = Listing(
+    SYMBOL,
+    "USD",
+    multiplier=Decimal(1),
+    ticks=((Decimal(0), Decimal("0.01")), (Decimal(100), Decimal("0.5"))),
+    lot_size=Decimal("0.1"),
+    min_qty=Decimal("0.2"),
+    max_qty=Decimal(1000),
+    min_notional=Decimal(10),
+)
+OFFER = Offer(frozenset(OrdType), frozenset(TimeInForce), {SYMBOL: LISTING})
+
+
+def terms(
+    side: Side = Side.BUY,
+    qty: str = "1",
+    limit: str = "100",
+    *,
+    symbol: str = SYMBOL,
+    account: str = "paper.main",
+    time_in_force: TimeInForce = TimeInForce.GTC,
+    tags: dict[str, str] | None = None,
+) -> Terms:
+    """At a limit, or at the market with an empty one."""
+    ord_type = OrdType.LIMIT if limit else OrdType.MARKET
+    limit_px = Decimal(limit) if limit else None
+    return Terms(account, symbol, side, Decimal(qty), ord_type, limit_px, time_in_force, tags or {})
+
+
+class Core:
+    """One core. Every verb is one input and returns the lines of what it led to; `happened` is the events of all."""
+
+    def __init__(self, offer: Offer = OFFER) -> None:
+        self.state = State(JOURNAL_ID)
+        self.market = Market({"paper": offer})
+        self.now_ns = NOON_NS
+        self.happened: list[Event] = []
+        self._broker_seqs = count(1)
+        self._exec_ids = count(1)
+
+    def take(self, given: Input) -> list[str]:
+        """One input."""
+        return [line(item) for item in self.decided(given)]
+
+    def decided(self, given: Input) -> Decision:
+        """One input, and what it led to as it is."""
+        decision = ems.take(self.state, given, self.market, self.now_ns)
+        self.happened += [item for item in decision if isinstance(item, Event)]
+        return decision
+
+    # The client; an order's name is its client_order_id.
+
+    def buy(self, name: str, qty: str = "1", limit: str = "100", *, client_id: str = ALICE) -> list[str]:
+        """At a limit, or at the market with an empty one."""
+        return self.submit(name, terms(Side.BUY, qty, limit), client_id=client_id)
+
+    def sell(self, name: str, qty: str = "1", limit: str = "100", *, client_id: str = ALICE) -> list[str]:
+        """At a limit, or at the market with an empty one."""
+        return self.submit(name, terms(Side.SELL, qty, limit), client_id=client_id)
+
+    def submit(self, name: str, asked: Terms, *, client_id: str = ALICE, principal: str = PRINCIPAL) -> list[str]:
+        """An order with these terms."""
+        return self.take(inputs.Submit(Cause(principal, client_id), name, asked))
+
+    def cancel(self, name: str, *, client_id: str = ALICE, principal: str = PRINCIPAL) -> list[str]:
+        """By the id that Alice gave it."""
+        key = OrderKey(client_order_id=name, client_id=ALICE)
+        return self.take(inputs.Cancel(Cause(principal, client_id), key))
+
+    # The process and the line to the broker.
+
+    def start(self) -> list[str]:
+        """A process took over."""
+        return self.take(inputs.Started(Cause(), "0.1.0"))
+
+    def hello(
+        self,
+        store_id: str = "store-1",
+        *,
+        accounts: tuple[str, ...] = ("paper.main",),
+        head: int = 0,
+        environment: Environment = Environment.PAPER,
+    ) -> list[str]:
+        """The broker said who it is."""
+        currencies = ("USD",) * len(accounts)
+        return self.take(inputs.Hello(Cause(broker="paper"), store_id, environment, accounts, currencies, head))
+
+    def link(self, state: BrokerState, text: str = "", *, venue: bool = False) -> list[str]:
+        """The stream came or went, or with `venue` the broker's own line to its venue."""
+        cause = self._logged() if venue else self._said()
+        return self.take(inputs.LinkChanged(cause, state, text))
+
+    def up(self) -> list[str]:
+        """Recovery is over."""
+        return self.link(BrokerState.UP)
+
+    def down(self) -> list[str]:
+        """The stream is lost."""
+        return self.link(BrokerState.DOWN, "gone")
+
+    # The broker.
+
+    def ack(self, name: str) -> list[str]:
+        """It has the order, as B-<name>."""
+        at_ns, received_ns = self.now_ns - 2, self.now_ns - 1
+        return self.take(inputs.Acked(self._logged(), self.ref(name), f"B-{name}", at_ns, received_ns))
+
+    def reject(self, name: str) -> list[str]:
+        """It refuses the order."""
+        cause = self._logged()
+        return self.take(inputs.Rejected(cause, self.ref(name), Reason.BROKER_REJECTED, "no", self.now_ns))
+
+    def fill(
+        self, name: str, signed_qty: str, price: str = "100", exec_id: str = "", fee: Money | None = None
+    ) -> list[str]:
+        """It executed some of the order; of one that nobody knows too."""
+        return self.take(self.execution(name, signed_qty, price, exec_id, fee))
+
+    def execution(
+        self, name: str, signed_qty: str, price: str = "100", exec_id: str = "", fee: Money | None = None
+    ) -> inputs.Filled:
+        """The same, not given yet."""
+        return inputs.Filled(
+            self._logged(),
+            self.ref(name),
+            "paper.main",
+            SYMBOL,
+            exec_id or f"E{next(self._exec_ids)}",
+            Decimal(signed_qty),
+            Decimal(price),
+            fee,
+            Liquidity.TAKER,
+            market_time_ns=self.now_ns - 2,
+            receive_time_ns=self.now_ns - 1,
+        )
+
+    def cancels(self, name: str, reason: Reason = Reason.UNSPECIFIED) -> list[str]:
+        """It canceled the order, asked or not."""
+        return self.take(inputs.Canceled(self._logged(), self.ref(name), reason, "", self.now_ns))
+
+    def refuses_cancel(self, name: str) -> list[str]:
+        """It does not cancel the order."""
+        return self.take(inputs.CancelRejected(self._logged(), self.ref(name), Reason.BROKER_REJECTED, "no"))
+
+    def expires(self, name: str) -> list[str]:
+        """The day is over."""
+        return self.take(inputs.Expired(self._logged(), self.ref(name), "end of day", self.now_ns))
+
+    def says(self, name: str, fate: Fate) -> list[str]:
+        """What became of an order; no part of the broker's log."""
+        cum_qty, broker_order_id = Decimal(0), f"B-{name}"
+        reason = Reason.BROKER_REJECTED
+        return self.take(inputs.RefState(self._said(), self.ref(name), fate, cum_qty, reason, "so", broker_order_id))
+
+    def reports_position(self, signed_qty: str, avg_px: str = "") -> list[str]:
+        """What it holds."""
+        average = Decimal(avg_px) if avg_px else None
+        return self.take(inputs.PositionReport(self._said(), "paper.main", SYMBOL, Decimal(signed_qty), average))
+
+    def reports_cash(self, *cash: Money, logged: bool = False) -> list[str]:
+        """What it holds in cash."""
+        cause = self._logged() if logged else self._said()
+        return self.take(inputs.BalanceReport(cause, "paper.main", cash))
+
+    # What is known.
+
+    def order(self, name: str) -> Order:
+        """An order of Alice's."""
+        return self.state.by_client[PRINCIPAL, ALICE, name]
+
+    def ref(self, name: str) -> str:
+        """What the broker calls an order; a name that is no order's stands for itself."""
+        order = self.state.by_client.get((PRINCIPAL, ALICE, name))
+        return name if order is None else order.order_ref
+
+    def stands(self, name: str) -> str:
+        """Where an order stands."""
+        return standing(self.order(name).state)
+
+    @property
+    def position(self) -> str:
+        """Quantity @ average price."""
+        position = self.state.positions["paper.main", SYMBOL]
+        return f"{qty(position.signed_qty)} @ {px(position.avg_px)}"
+
+    def _logged(self) -> Cause:
+        return Cause(broker="paper", broker_seq=next(self._broker_seqs))
+
+    def _said(self) -> Cause:
+        return Cause(broker="paper")
+
+
+def connected(offer: Offer = OFFER) -> Core:
+    """A core whose broker is up, with nothing else in its past."""
+    core = Core(offer)
+    core.start()
+    core.hello()
+    core.up()
+    return core
+
+
+def picture(state: State) -> Any:
+    """Everything in a state, to be compared by value: each order once, and where it is found."""
+    return [asdict(order) for order in state.orders.values()], deepcopy(_beside_orders(state)), _found(state)
+
+
+def written(state: State) -> str:
+    """The same as text: cheaper, and "1.0" is not "1.00"."""
+    return f"{list(state.orders.values())} {_beside_orders(state)} {_found(state)}"
+
+
+_INDEXES = ("orders", "open_orders", "by_client", "by_ref")
+
+
+def _found(state: State) -> list[list[tuple[Any, str]]]:
+    indexes: list[dict[Any, Order]] = [getattr(state, name) for name in _INDEXES]
+    return [[(key, order.order_id) for key, order in index.items()] for index in indexes]
+
+
+def _beside_orders(state: State) -> dict[str, Any]:
+    return {field.name: getattr(state, field.name) for field in fields(state) if field.name not in _INDEXES}

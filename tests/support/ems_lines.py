@@ -1,0 +1,100 @@
+"""What happened in the EMS's core, told as lines, so that whole lists of events can be compared and read.
+
+`routed A: PENDING_NEW 0+1` is an event of order A, its status after it, cum_qty + leaves_qty; `filled A 1 @ 100: FILLED
+1+0 avg 100` and `position 1 @ 100` may follow. Answers, which are stored nowhere, are lines as well.
+"""
+
+from decimal import Decimal
+
+from ems_service.core import events
+from ems_service.core.events import Answer, Event, OrderEvent
+from ems_service.core.order import CancelStage, OrderState
+from ems_service.core.values import InDoubt, Reason
+from pitline_rpc.decimals import canonical as qty
+
+
+def standing(state: OrderState) -> str:
+    """Status, cum_qty + leaves_qty, and whatever else is not as usual."""
+    words = [state.status.name, f"{qty(state.cum_qty)}+{qty(state.leaves_qty)}"]
+    if state.avg_px is not None:
+        words.append(f"avg {qty(state.avg_px)}")
+    if state.cancel_stage is not CancelStage.NONE:
+        words.append(f"cancel {state.cancel_stage.name}")
+    if state.in_doubt is not InDoubt.NONE:
+        words.append(f"in doubt {state.in_doubt.name}")
+    return " ".join(words)
+
+
+def line(item: Event | Answer) -> str:
+    """One thing that happened, or one answer."""
+    match item:
+        case events.Refusal():
+            return f"refused {Reason(item.reason).name} {item.field}"
+        case events.Standing():
+            return f"stands {item.order.client_order_id}: {standing(item.order.state)}"
+        case OrderEvent():
+            said = " ".join(word for word in (_word(item), item.order.client_order_id, *_details(item)) if word)
+            return f"{said}: {standing(item.after)}"
+        case events.UnknownFill():
+            return f"unknown_fill {qty(item.signed_qty)} @ {qty(item.price)}"
+        case events.PositionChanged():
+            return f"position {qty(item.position.signed_qty)} @ {px(item.position.avg_px)}"
+        case events.PositionAdopted():
+            return f"adopted {qty(item.position.signed_qty)} @ {px(item.position.avg_px)}"
+        case events.Balance():
+            return "balance " + " ".join(f"{qty(cash.amount)} {cash.currency}" for cash in item.cash)
+        case events.BrokerStatus():
+            return f"broker {item.broker} {item.state.name}"
+        case events.EpochStarted():
+            return f"epoch {item.epoch}"
+        case events.BrokerBound():
+            return f"bound {item.broker} {item.store_id} {','.join(item.accounts)}"
+        case events.CursorMoved():
+            return f"cursor {item.cause.broker_seq}"
+        case _:
+            raise AssertionError(f"{type(item).__name__} has no line")
+
+
+_WORDS: dict[type[OrderEvent], str] = {
+    events.OrderRouted: "routed",
+    events.OrderDenied: "denied",
+    events.RequestSentAgain: "sent_again",
+    events.OrderAcked: "acked",
+    events.OrderRejected: "rejected",
+    events.OrderFilled: "filled",
+    events.CancelRequested: "cancel_requested",
+    events.CancelStashed: "cancel_stashed",
+    events.CancelRejected: "cancel_rejected",
+    events.OrderCanceled: "canceled",
+    events.OrderExpired: "expired",
+    events.ModifyRequested: "modify_requested",
+    events.ModifyStashed: "modify_stashed",
+    events.OrderModified: "modified",
+    events.ModifyRejected: "modify_rejected",
+    events.OrderInDoubt: "in_doubt",
+    events.DoubtResolved: "doubt_resolved",
+}
+
+
+def _word(event: OrderEvent) -> str:
+    return _WORDS[type(event)]
+
+
+def _details(event: OrderEvent) -> list[str]:
+    match event:
+        case events.OrderFilled():
+            flags = [flag.name for flag in event.flags]
+            return [f"{qty(event.signed_qty)} @ {qty(event.price)}", *flags]
+        case events.OrderAcked():
+            return ["implied" if event.implied else event.broker_order_id]
+        case events.OrderDenied():
+            return [Reason(event.reason).name, event.field]
+        case events.OrderRejected() | events.OrderCanceled() | events.CancelRejected() | events.CancelStashed():
+            return [Reason(event.reason).name] if event.reason else []
+        case _:
+            return []
+
+
+def px(number: Decimal | None) -> str:
+    """A price that may be none."""
+    return "none" if number is None else qty(number)
