@@ -1,0 +1,49 @@
+"""`python -m bench`: the yardstick. Floors and EMS in one run, a table for people, a last line of JSON for programs.
+
+Exit code 1 when the run is invalid, or when a system failed.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from bench.load import LoadError
+from bench.programs import LOAD_CORE, ProgramError, pin
+from bench.report import BATCHING_GAINS_MIN, is_valid, last_line, tables
+from bench.rounds import measured
+from bench.systems import started
+
+
+def main() -> int:
+    """Run the bench; the exit code."""
+    parser = argparse.ArgumentParser(prog="bench", description="What the EMS costs beyond the bare road of an order.")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (default 7)")
+    parser.add_argument("--orders", type=int, default=20_000, help="orders of a batched system a round (default 20000)")
+    asked = parser.parse_args()
+
+    async def run() -> int:
+        with tempfile.TemporaryDirectory(prefix="pitline-bench-") as folder:
+            async with started(Path(folder)) as systems:
+                rounds = await measured(systems, asked.rounds, asked.orders)
+        print(tables(rounds))
+        print(last_line(rounds))
+        if is_valid(rounds):
+            return 0
+        print(f"invalid: the batched floor is not {BATCHING_GAINS_MIN:.0f} times the unbatched one", file=sys.stderr)
+        return 1
+
+    pin(LOAD_CORE)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(run())
+        except (ProgramError, LoadError) as error:
+            print(f"failed: {error}", file=sys.stderr)
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

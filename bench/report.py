@@ -1,0 +1,125 @@
+"""What a run found, for people and for programs: tables, and one line of JSON at the end.
+
+The line's names are what others read; they stay.
+"""
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.rounds import Figures, Round
+from bench.systems import BATCHED, EMS, EMS_FSYNC, SHAPE, UNBATCHED
+
+BATCHING_GAINS_MIN = 10.0
+"""Batched over unbatched floor, orders/s. Below it the machine was too busy with others to tell systems apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    name: str
+    of: Callable[[Round], float]
+    goal: str
+    meaning: str
+
+
+_MEASURES = (
+    _Measure(
+        "ack_p50_ratio",
+        lambda found: found[EMS].ack_p50_us / found[SHAPE].ack_p50_us,
+        "<= 1.3",
+        "submit to ack, median, one in flight: EMS / same shape",
+    ),
+    _Measure(
+        "ack_p99_ratio",
+        lambda found: found[EMS].ack_p99_us / found[SHAPE].ack_p99_us,
+        "<= 1.5",
+        "the same, 99th percentile",
+    ),
+    _Measure(
+        "rate_256_ratio",
+        lambda found: found[EMS].orders_per_s / found[BATCHED].orders_per_s,
+        ">= 0.4",
+        "orders/s, 256 in flight: EMS / bare, batched",
+    ),
+    _Measure(
+        "rate_256_vs_unbatched",
+        lambda found: found[EMS].orders_per_s / found[UNBATCHED].orders_per_s,
+        ">= 8",
+        "orders/s, 256 in flight: EMS / bare, unbatched",
+    ),
+    _Measure(
+        "ems_cpu_us_per_order",
+        lambda found: found[EMS].cpu_us,
+        "<= 25",
+        "CPU of the EMS, all threads, 256 in flight",
+    ),
+    _Measure(
+        "floor_shape_cpu_us",
+        lambda found: found[SHAPE].cpu_us,
+        "",
+        "CPU of the same shape",
+    ),
+    _Measure("floor_batched_per_s", lambda found: found[BATCHED].orders_per_s, "", "orders/s, bare, batched"),
+    _Measure("floor_unbatched_per_s", lambda found: found[UNBATCHED].orders_per_s, "", "orders/s, bare, unbatched"),
+    _Measure(
+        "fsync_vs_flush",
+        lambda found: found[EMS_FSYNC].orders_per_s / found[EMS].orders_per_s,
+        ">= 0.8",
+        "orders/s, 256 in flight: EMS that waits for the disk / EMS that does not",
+    ),
+)
+
+
+def is_valid(rounds: Sequence[Round]) -> bool:
+    """Whether batching gained what it must on a machine that is fit to measure on."""
+    gains = (found[BATCHED].orders_per_s / found[UNBATCHED].orders_per_s for found in rounds)
+    return statistics.median(gains) >= BATCHING_GAINS_MIN
+
+
+def tables(rounds: Sequence[Round]) -> str:
+    """The figures of each system and the measures, for people."""
+    lines = [f"median of {len(rounds)} rounds, ± the round that is farthest from it", "", _row("", _COLUMNS)]
+    for name in rounds[0]:
+        lines.append(_row(name, [_deviation([of(found[name]) for found in rounds]) for of in _COLUMNS.values()]))
+    lines += ["", f"{'median (lowest .. highest)':>46}  goal"]
+    for measure in _MEASURES:
+        values = sorted(measure.of(found) for found in rounds)
+        spread = f"{_digits(statistics.median(values))} ({_digits(values[0])} .. {_digits(values[-1])})"
+        lines.append(f"{measure.name:22}{spread:>24}  {measure.goal:7} {measure.meaning}")
+    return "\n".join(lines)
+
+
+def last_line(rounds: Sequence[Round]) -> str:
+    """The medians of the measures, as JSON."""
+    return json.dumps(
+        {
+            measure.name: float(_digits(statistics.median(measure.of(found) for found in rounds)))
+            for measure in _MEASURES
+        }
+    )
+
+
+_COLUMNS: dict[str, Callable[[Figures], float]] = {
+    "ack p50 µs": lambda figures: figures.ack_p50_us,
+    "ack p99 µs": lambda figures: figures.ack_p99_us,
+    "orders/s at 256": lambda figures: figures.orders_per_s,
+    "CPU µs/order": lambda figures: figures.cpu_us,
+    "broker's": lambda figures: figures.broker_cpu_us,
+    "load's": lambda figures: figures.load_cpu_us,
+    "bytes/order": lambda figures: figures.answer_bytes,
+}
+
+
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"{name:16}" + "".join(f"{cell:>16}" for cell in cells)
+
+
+def _deviation(values: Sequence[float]) -> str:
+    median = statistics.median(values)
+    farthest = max(abs(value - median) for value in values)
+    return f"{_digits(median)} ±{farthest / median:.0%}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"

@@ -1,0 +1,108 @@
+"""What is measured: the floors and the EMS, each between the same kind of load and the same kind of bare broker.
+
+All run at once and are measured in turn; who is not measured waits for input and takes no time. Every process runs
+before the first connection is made: gRPC does not like a process that goes on starting others.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.load import Load
+from bench.orders import BROKER, new_order, submit
+from bench.programs import BROKER_CORE, SYSTEM_CORE, Program, ProgramError, free_address, running
+from pitline.ems.v1.admin_service_pb2 import GetStatusRequest
+from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
+from pitline.ems.v1.event_pb2 import BROKER_STATE_UP
+from pitline_rpc.channel import connect
+
+UNBATCHED = "bare, unbatched"
+BATCHED = "bare, batched"
+SHAPE = "same shape"
+EMS = "EMS, flush"
+EMS_FSYNC = "EMS, fsync"
+
+BROKER_LOOKS_MAX = 200
+"""How often an EMS is asked, every 100 ms, whether it has found its broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One system under test. `encode` makes an order, by its number, in the form that it takes."""
+
+    name: str
+    program: Program
+    broker: Program
+    load: Load
+    encode: Callable[[int], bytes]
+    unbatched: bool = False
+
+
+@asynccontextmanager
+async def started(folder: Path) -> AsyncGenerator[list[System]]:
+    """All systems, ready for orders; `folder` takes journals and logs. Raises ProgramError."""
+    async with AsyncExitStack() as stack:
+        broker = await _floor(stack, folder, "broker", BROKER_CORE)
+        broker_unbatched = await _floor(stack, folder, "broker", BROKER_CORE, "--unbatched")
+        unbatched = await _floor(
+            stack, folder, "echo", SYSTEM_CORE, "--broker", broker_unbatched.address, "--unbatched"
+        )
+        batched = await _floor(stack, folder, "echo", SYSTEM_CORE, "--broker", broker.address)
+        shape = await _floor(stack, folder, "shape", SYSTEM_CORE, "--broker", broker.address)
+        flush = await _ems(stack, folder, "flush", broker)
+        fsync = await _ems(stack, folder, "fsync", broker)
+        for ems in (flush, fsync):
+            await _until_broker_is_up(ems.address)
+        yield [
+            System(
+                UNBATCHED, unbatched, broker_unbatched, await _load(stack, unbatched, unbatched=True), new_order, True
+            ),
+            System(BATCHED, batched, broker, await _load(stack, batched), new_order),
+            System(SHAPE, shape, broker, await _opened(stack, shape), submit),
+            System(EMS, flush, broker, await _opened(stack, flush), submit),
+            System(EMS_FSYNC, fsync, broker, await _opened(stack, fsync), submit),
+        ]
+
+
+async def _floor(stack: AsyncExitStack, folder: Path, floor: str, core: int, *arguments: str) -> Program:
+    address = free_address()
+    log = folder / f"{floor} {address}.log"
+    started = running(f"bench.floors.{floor}", address, core, log, ("--bind", address, *arguments))
+    return await stack.enter_async_context(started)
+
+
+async def _ems(stack: AsyncExitStack, folder: Path, durability: str, broker: Program) -> Program:
+    address = free_address()
+    settings = {
+        "PITLINE_EMS_BIND": address,
+        "PITLINE_EMS_DATA_DIR": str(folder / durability),
+        "PITLINE_EMS_DURABILITY": durability,
+        f"PITLINE_EMS_BROKERS__{BROKER}__ADDRESS": broker.address,
+    }
+    started = running("ems_service", address, SYSTEM_CORE, folder / f"ems {durability}.log", settings=settings)
+    return await stack.enter_async_context(started)
+
+
+async def _load(stack: AsyncExitStack, program: Program, *, unbatched: bool = False) -> Load:
+    load = Load(await stack.enter_async_context(connect(program.address)), unbatched=unbatched)
+    stack.callback(load.close)
+    return load
+
+
+async def _opened(stack: AsyncExitStack, program: Program) -> Load:
+    load = await _load(stack, program)
+    await load.open()
+    return load
+
+
+async def _until_broker_is_up(address: str) -> None:
+    async with connect(address) as channel:
+        ems = AdminServiceStub(channel)
+        for _ in range(BROKER_LOOKS_MAX):
+            status = await ems.GetStatus(GetStatusRequest(), wait_for_ready=True, timeout=BROKER_LOOKS_MAX)
+            if all(broker.state == BROKER_STATE_UP for broker in status.brokers):
+                return
+            await asyncio.sleep(0.1)
+    raise ProgramError(f"the EMS at {address} did not find its broker")
