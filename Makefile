@@ -1,0 +1,59 @@
+# Needs Python 3.11 or later and make; the first target that runs sets up .venv.
+#   make demo     two clients trade against a paper broker; MARKET=replay:FILE plays a recording
+#   make test     every quick test
+#   make check    lint, format, types, who imports whom, contract, stubs, reference
+#   make bench    what the EMS costs beyond bare floors, minutes; bench-quick is rougher, under one
+#   make protos   stubs from the contract
+#   make up down  the stack in containers
+#   make lock     constraints.txt from pyproject.toml
+
+PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo python3 || echo python3.11)
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+MARKET ?= seeded
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+READY := .venv/ready
+
+.PHONY: demo test check bench bench-quick protos up down lock install
+
+demo: $(READY)
+	@$(BIN)/python clients/demo/run.py --market "$(MARKET)"
+
+test: $(READY)
+	@$(BIN)/pytest
+
+check: $(READY)
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/buf lint
+	@$(BIN)/python protos/generate.py --check && $(BIN)/python docs/generate.py --check
+
+bench: $(READY)
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m bench
+
+bench-quick: $(READY)
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m bench --rounds 3 --orders 6000
+
+protos: $(READY)
+	@$(BIN)/python protos/generate.py
+
+up:
+	@$(COMPOSE) up --build --detach
+
+down:
+	@$(COMPOSE) down
+
+lock: $(READY)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
+	  --custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
+
+install: $(READY)
+
+# A .venv that works is kept, whoever made it; one whose Python or pip does not run is made again.
+$(READY): pyproject.toml constraints.txt
+	@echo "setting up (1/3): virtual environment"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo "setting up (2/3): build backend" && $(INSTALL) hatchling
+	@echo "setting up (3/3): pitline, its dependencies and tools (about a minute)"
+	@$(INSTALL) --no-build-isolation --editable ".[dev]" && touch $@
