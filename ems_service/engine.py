@@ -19,7 +19,6 @@ from ems_service.core import ems, events
 from ems_service.core.events import Decision, Event, OrderEvent
 from ems_service.core.inputs import Input
 from ems_service.core.market import Market
-from ems_service.core.order import Order, OrderState
 from ems_service.core.state import State
 from ems_service.core.values import OrderStatus
 from ems_service.journal import Journal
@@ -170,10 +169,10 @@ class Engine:
         for event in happened:
             if event.cause.broker_seq:
                 stored[event.cause.broker] = event.cause.broker_seq
-            request = _request(event)
-            if request is not None:
-                order, framed = request
-                self.outlets[order.broker].send(framed)
+            if isinstance(event, OrderEvent):
+                request = _REQUESTS.get(type(event))
+                if request is not None:
+                    self.outlets[event.order.broker].send(request(event))
         for broker, broker_seq in stored.items():
             self.outlets[broker].stored(broker_seq)
         for seen, result in looks:
@@ -194,39 +193,43 @@ def _settle(future: "asyncio.Future[T]", result: T) -> None:
         future.set_result(result)
 
 
-def _request(event: Event) -> tuple[Order, bytes] | None:
-    """The broker request that a stored event makes go out, if it does."""
-    match event:
-        case events.OrderRouted():
-            return event.order, broker_messages.new_order(event.order)
-        case events.CancelRequested():
-            return event.order, broker_messages.cancel_order(event.order)
-        case events.ModifyRequested() if event.after.modify_sent is not None:
-            return event.order, broker_messages.modify_order(event.order, event.after.modify_sent)
-        case events.RequestSentAgain():
-            return event.order, _last_request(event.order, event.after)
-        case _:
-            return None
+def _new_order(event: OrderEvent) -> bytes:
+    return broker_messages.new_order(event.order)
 
 
-def _last_request(order: Order, state: OrderState) -> bytes:
-    """What was last sent for an order, under the same ref."""
-    if state.status is OrderStatus.PENDING_NEW:
-        return broker_messages.new_order(order)
-    if state.modify_sent is not None:
-        return broker_messages.modify_order(order, state.modify_sent)
-    return broker_messages.cancel_order(order)
+def _cancel(event: OrderEvent) -> bytes:
+    return broker_messages.cancel_order(event.order)
+
+
+def _modify(event: OrderEvent) -> bytes:
+    wanted = event.after.modify_sent
+    assert wanted is not None, event.order.order_id
+    return broker_messages.modify_order(event.order, wanted)
+
+
+def _again(event: OrderEvent) -> bytes:
+    """What was last sent for the order, under the same ref."""
+    if event.after.status is OrderStatus.PENDING_NEW:
+        return _new_order(event)
+    return _cancel(event) if event.after.modify_sent is None else _modify(event)
+
+
+_REQUESTS: dict[type[Event], Callable[[OrderEvent], bytes]] = {
+    events.OrderRouted: _new_order,
+    events.CancelRequested: _cancel,
+    events.ModifyRequested: _modify,
+    events.RequestSentAgain: _again,
+}
+"""The broker request that a stored event makes go out."""
 
 
 def _without_superseded(happened: list[Event]) -> list[Event]:
     """Without each position_changed that a later one of the same group replaces: once per position and commit."""
-    last = {
-        (event.position.account, event.position.symbol): event
-        for event in happened
-        if isinstance(event, events.PositionChanged)
-    }
-    return [
-        event
-        for event in happened
-        if not isinstance(event, events.PositionChanged) or last[event.position.account, event.position.symbol] is event
-    ]
+    last: dict[tuple[str, str], Event] = {}
+    for event in happened:
+        if isinstance(event, events.PositionChanged):
+            last[event.position.account, event.position.symbol] = event
+    if not last:
+        return happened
+    kept = set(map(id, last.values()))
+    return [event for event in happened if not isinstance(event, events.PositionChanged) or id(event) in kept]

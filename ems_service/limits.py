@@ -16,6 +16,11 @@ TAGS_MAX = 16
 TAG_BYTES_MAX = 256
 """Bytes of one tag's value. Beyond it: refused."""
 
+CHECKED_MAX = 16_384
+"""Values of a field whose form was found good and is not looked at again; symbols, accounts, prices and quantities
+repeat. Beyond it the oldest are dropped.
+"""
+
 COMMANDS_PER_MESSAGE_MAX = 4_096
 """Commands in one message: what fits the 4 MiB of a message. Beyond it the stream ends INVALID_ARGUMENT."""
 

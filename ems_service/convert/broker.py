@@ -7,11 +7,12 @@ and the link drops the stream. Account names get the broker's name in front on t
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ems_service.convert.scalars import member, number_or_none, set_time, text_or_none, time_ns
+from ems_service.convert.scalars import NANOSECONDS, member, number_or_none, set_time, text_or_none
 from ems_service.core import inputs
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Listing, Offer
@@ -28,7 +29,7 @@ from ems_service.core.values import (
     Reason,
     TimeInForce,
 )
-from ems_service.limits import BROKER_TEXT_LENGTH_MAX, EXEC_ID_LENGTH_MAX, NUMBER_BELOW
+from ems_service.limits import BROKER_TEXT_LENGTH_MAX, CHECKED_MAX, EXEC_ID_LENGTH_MAX, NUMBER_BELOW
 from pitline.broker.v1 import broker_service_pb2, capabilities_pb2, event_pb2, request_pb2
 from pitline.types.v1 import instrument_pb2, money_pb2
 from pitline_rpc.batch import frame
@@ -177,15 +178,17 @@ def _words(text: str) -> str:
 
 
 def _at_ns(time: Timestamp) -> int:
-    if not -_SECONDS_MAX < time.seconds < _SECONDS_MAX or not 0 <= time.nanos < 1_000_000_000:
-        raise ValueError(f"a time of {time.seconds} s and {time.nanos} ns since 1970")
-    return time_ns(time)
+    seconds, nanos = time.seconds, time.nanos
+    if not -_SECONDS_MAX < seconds < _SECONDS_MAX or not 0 <= nanos < NANOSECONDS:
+        raise ValueError(f"a time of {seconds} s and {nanos} ns since 1970")
+    return seconds * NANOSECONDS + nanos
 
 
 def _money(message: money_pb2.Money) -> Money:
     return Money(_signed(message.amount), message.currency)
 
 
+@lru_cache(CHECKED_MAX)
 def _signed(text: str) -> Decimal:
     value = parse(text)
     if not _NUMBER_ABOVE < value < NUMBER_BELOW:
@@ -239,8 +242,7 @@ def _step(text: str, name: str) -> Decimal:
 
 def new_order(order: Order) -> bytes:
     """The request that carries an order, framed."""
-    terms = order.terms
-    message = _NEW_ORDER.order
+    terms, message = order.terms, _NEW_ORDER.order
     message.order_ref = message.request_ref = order.order_ref
     message.account = terms.account.partition(".")[2]
     message.symbol = terms.symbol

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 import grpc
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ems_service.convert.scalars import member, time_ns
-from ems_service.limits import FILTER_MAX, NUMBER_BELOW, SHOWN_LENGTH_MAX, TAG_BYTES_MAX, TAGS_MAX
+from ems_service.limits import CHECKED_MAX, FILTER_MAX, NUMBER_BELOW, SHOWN_LENGTH_MAX, TAG_BYTES_MAX, TAGS_MAX
 from pitline.types.v1 import reason_pb2
 from pitline_rpc import decimals
 from pitline_rpc.status import Refused
@@ -29,8 +30,13 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,32}\.[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def malformed(reason: int, field: str, text: str) -> Refused:
-    """The refusal of one field: an event on a stream, INVALID_ARGUMENT of a unary call."""
+    """The refusal of one field, with which `text` begins: an event on a stream, INVALID_ARGUMENT of a unary call."""
     return Refused(grpc.StatusCode.INVALID_ARGUMENT, reason_name(reason), text, field=field)
+
+
+def under(path: str, refused: Refused) -> Refused:
+    """The same refusal, of a field below `path`: what is well formed must not pay for putting paths together."""
+    return Refused(refused.code, refused.reason, f"{path}.{refused.text}", field=f"{path}.{refused.field}")
 
 
 def reason_name(reason: int) -> str:
@@ -53,16 +59,19 @@ def an_id_or_none(value: str, field: str) -> str:
     return an_id(value, field) if value else value
 
 
+@lru_cache(CHECKED_MAX)
 def a_symbol(value: str, field: str) -> str:
     """A neutral symbol: 1 to 32 of A-Z a-z 0-9 . / _ - and nothing else."""
     return _matching(_SYMBOL, value, field, "1 to 32 of A-Z a-z 0-9 . / _ -")
 
 
+@lru_cache(CHECKED_MAX)
 def an_account(value: str, field: str) -> str:
     """The EMS's name of an account: broker, dot, the broker's own name."""
     return _matching(_ACCOUNT, value, field, "<broker>.<account>, such as paper.main")
 
 
+@lru_cache(CHECKED_MAX)
 def positive(value: str, field: str) -> Decimal:
     """A number above 0 and below 10^15."""
     if not value:
@@ -87,7 +96,6 @@ def one_of(
     kind: type[Enum],
     value: int,
     field: str,
-    *,
     default: Enum | None = None,
     contract: Collection[int] = (),
 ) -> Enum:

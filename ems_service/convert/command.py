@@ -18,12 +18,14 @@ from ems_service.convert.checks import (
     one_of,
     positive,
     tags,
+    under,
 )
 from ems_service.core.inputs import Cancel, Cause, Modify, OrderKey, Submit
 from ems_service.core.order import Terms
 from ems_service.core.values import ExecInst, OrdType, Side, TimeInForce
 from pitline.ems.v1 import command_pb2
 from pitline.types.v1 import order_pb2, reason_pb2
+from pitline_rpc.status import Refused
 
 # What the contract knows, of which this server takes a part.
 _ORD_TYPES = frozenset(order_pb2.OrdType.values())
@@ -88,18 +90,25 @@ def order_key(message: command_pb2.OrderKey, path: str, client_id: str) -> Order
 
 def terms(message: order_pb2.OrderTerms, path: str) -> Terms:
     """What an order asks for; `path` is where the terms stand in the command."""
-    account = an_account(message.account, f"{path}.account")
-    symbol = a_symbol(message.symbol, f"{path}.symbol")
-    side = one_of(Side, message.side, f"{path}.side")
-    order_qty = positive(message.order_qty, f"{path}.order_qty")
-    ord_type = one_of(OrdType, message.ord_type, f"{path}.ord_type", contract=_ORD_TYPES)
+    try:
+        return _terms(message)
+    except Refused as refused:
+        raise under(path, refused) from None
+
+
+def _terms(message: order_pb2.OrderTerms) -> Terms:
+    account = an_account(message.account, "account")
+    symbol = a_symbol(message.symbol, "symbol")
+    side = one_of(Side, message.side, "side")
+    order_qty = positive(message.order_qty, "order_qty")
+    ord_type = one_of(OrdType, message.ord_type, "ord_type", None, _ORD_TYPES)
     limit_px = None
     if ord_type is OrdType.LIMIT:
-        limit_px = positive(message.limit_px, f"{path}.limit_px")
+        limit_px = positive(message.limit_px, "limit_px")
     else:
-        absent(message.limit_px, f"{path}.limit_px", f"a {ord_type.name} order has none")
-    time_in_force = one_of(TimeInForce, message.time_in_force, f"{path}.time_in_force", default=TimeInForce.DAY)
-    _only_what_is_taken(message, path)
+        absent(message.limit_px, "limit_px", f"a {ord_type.name} order has none")
+    time_in_force = one_of(TimeInForce, message.time_in_force, "time_in_force", TimeInForce.DAY)
+    _only_what_is_taken(message)
     return Terms(
         account,
         symbol,
@@ -108,38 +117,44 @@ def terms(message: order_pb2.OrderTerms, path: str) -> Terms:
         ord_type,
         limit_px,
         time_in_force,
-        tags(dict(message.tags), f"{path}.tags") if message.tags else {},
-        _expire_time_ns(message, time_in_force, f"{path}.expire_time"),
-        _exec_inst(message, f"{path}.exec_inst"),
+        tags(dict(message.tags), "tags") if message.tags else {},
+        _expire_time_ns(message, time_in_force),
+        _exec_inst(message) if message.exec_inst else (),
     )
 
 
-def _expire_time_ns(message: order_pb2.OrderTerms, time_in_force: TimeInForce, field: str) -> int | None:
+def _expire_time_ns(message: order_pb2.OrderTerms, time_in_force: TimeInForce) -> int | None:
+    given = message.HasField("expire_time")
     if time_in_force is not TimeInForce.GTD:
-        absent(message.HasField("expire_time") and message.expire_time, field, "only GTD has one")
+        if given:
+            absent(message.expire_time, "expire_time", "only GTD has one")
         return None
-    if not message.HasField("expire_time"):
-        raise malformed(reason_pb2.REASON_REQUIRED, field, f"{field} is required with GTD")
-    return a_time(message.expire_time, field)
+    if not given:
+        raise malformed(reason_pb2.REASON_REQUIRED, "expire_time", "expire_time is required with GTD")
+    return a_time(message.expire_time, "expire_time")
 
 
-def _exec_inst(message: order_pb2.OrderTerms, field: str) -> tuple[ExecInst, ...]:
+def _exec_inst(message: order_pb2.OrderTerms) -> tuple[ExecInst, ...]:
     """Each at most once; in one order, so that equal instructions are equal terms."""
-    if not message.exec_inst:
-        return ()
-    given = [one_of(ExecInst, instruction, field) for instruction in message.exec_inst[: len(ExecInst) + 1]]
+    given = [one_of(ExecInst, instruction, "exec_inst") for instruction in message.exec_inst[: len(ExecInst) + 1]]
     if len(set(given)) < len(message.exec_inst):
-        text = f"{field} names an instruction twice: {', '.join(instruction.name for instruction in given)}"
-        raise malformed(reason_pb2.REASON_MALFORMED, field, text)
+        text = f"exec_inst names an instruction twice: {', '.join(instruction.name for instruction in given)}"
+        raise malformed(reason_pb2.REASON_MALFORMED, "exec_inst", text)
     return tuple(sorted(given))
 
 
-def _only_what_is_taken(message: order_pb2.OrderTerms, path: str) -> None:
+def _only_what_is_taken(message: order_pb2.OrderTerms) -> None:
     """What the contract knows and this server does not take is refused, never ignored."""
     why = "this server does not take it"
-    one_of(_Taken, message.execution, f"{path}.execution", default=_Taken.LIVE, contract=_EXECUTIONS)
-    absent(message.stop_px, f"{path}.stop_px", why)
-    absent(message.HasField("trail") and message.trail, f"{path}.trail", why)
-    absent(message.HasField("trigger") and message.trigger, f"{path}.trigger", why)
-    absent(message.max_slippage, f"{path}.max_slippage", why)
-    none_of(message.route, f"{path}.route", _ROUTES)
+    if message.execution:
+        one_of(_Taken, message.execution, "execution", _Taken.LIVE, _EXECUTIONS)
+    if message.stop_px:
+        absent(message.stop_px, "stop_px", why)
+    if message.HasField("trail"):
+        absent(message.trail, "trail", why)
+    if message.HasField("trigger"):
+        absent(message.trigger, "trigger", why)
+    if message.max_slippage:
+        absent(message.max_slippage, "max_slippage", why)
+    if message.route:
+        none_of(message.route, "route", _ROUTES)

@@ -1,8 +1,9 @@
 """An event's public form, both ways. Encoded once: these bytes are stored, sent to everyone who may see them, and
 replayed.
 
-Called by `record`. Encoding is half of an order's cost, so each kind has one message that is filled again and again,
-every field overwritten. Invariant: what is decoded folds like what was encoded (a property test says so).
+Called by `record`. Encoding is a third of an order's cost, so each kind has one message that is filled again and
+again, and only what differs from the time before is written: a comparison costs a tenth of a write. Invariant: what
+is decoded folds like what was encoded (a property test says so).
 """
 
 from collections.abc import Callable
@@ -10,12 +11,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ems_service.convert.order import Outstanding, position, set_order, set_position, set_state, set_terms, state, terms
+from ems_service.convert.order import (
+    Outstanding,
+    StateWriter,
+    TermsWriter,
+    position,
+    set_order,
+    set_position,
+    state,
+    terms,
+)
 from ems_service.convert.scalars import money, set_money, set_time, time_ns
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.inputs import Cause
-from ems_service.core.order import Order
+from ems_service.core.order import Order, Terms
 from ems_service.core.state import State
 from ems_service.core.values import BrokerState, FillFlag, Liquidity, Money
 from pitline.ems.v1 import event_pb2
@@ -23,22 +33,20 @@ from pitline_rpc.decimals import canonical, parse
 
 
 class _Held:
-    """One message of one kind, and its parts, which keep their identity while it is filled again."""
+    """One message of one kind, its parts, which keep their identity while it is filled again, and what it says."""
 
     def __init__(self, arm: str) -> None:
         self.message = event_pb2.Event()
         self.change: Any = getattr(self.message, arm)
         self.change.SetInParent()
         self.time = self.message.time
-        self.state = self.message.state
-
-
-def _fill_order_routed(change: event_pb2.OrderRouted, event: events.OrderRouted) -> None:
-    set_terms(change.terms, event.order.terms)
+        self.state = StateWriter(self.message.state)
+        self.terms = TermsWriter(self.change.terms) if "terms" in self.change.DESCRIPTOR.fields_by_name else None
+        self.said_time_ns = -1
+        self.said_account = self.said_client_id = self.said_actor = self.said_command_id = ""
 
 
 def _fill_order_denied(change: event_pb2.OrderDenied, event: events.OrderDenied) -> None:
-    set_terms(change.terms, event.order.terms)
     change.reason = event.reason  # pyright: ignore[reportAttributeAccessIssue]
     change.field = event.field
     change.text = event.text
@@ -90,10 +98,6 @@ def _fill_execution(change: event_pb2.OrderFilled, event: events.OrderFilled | e
         set_money(change.realized_pnl, event.realized)
 
 
-def _fill_cancel_requested(change: event_pb2.CancelRequested, event: events.CancelRequested) -> None:
-    """Nothing beyond the order's state."""
-
-
 def _fill_cancel_stashed(change: event_pb2.CancelStashed, event: events.CancelStashed) -> None:
     change.reason = event.reason  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -103,18 +107,7 @@ def _fill_cancel_rejected(change: event_pb2.CancelRejected, event: events.Cancel
     change.text = event.text
 
 
-def _fill_modify_requested(change: event_pb2.ModifyRequested, event: events.ModifyRequested) -> None:
-    assert event.after.modify_sent is not None
-    set_terms(change.terms, event.after.modify_sent)
-
-
-def _fill_modify_stashed(change: event_pb2.ModifyStashed, event: events.ModifyStashed) -> None:
-    assert event.after.modify_stashed is not None
-    set_terms(change.terms, event.after.modify_stashed)
-
-
 def _fill_order_modified(change: event_pb2.OrderModified, event: events.OrderModified) -> None:
-    set_terms(change.terms, event.terms)
     change.broker_order_id = event.broker_order_id
     set_time(change.broker_time, event.broker_time_ns)
 
@@ -160,30 +153,53 @@ def _fill_broker_status(change: event_pb2.BrokerStatus, event: events.BrokerStat
     change.text = event.text
 
 
+def _nothing_more(change: object, event: Event) -> None:
+    """The order's state, and terms where the kind has them, are all there is to say."""
+
+
+def _terms_of_order(event: OrderEvent) -> Terms:
+    return event.order.terms
+
+
+def _terms_sent(event: OrderEvent) -> Terms:
+    assert event.after.modify_sent is not None
+    return event.after.modify_sent
+
+
+def _terms_stashed(event: OrderEvent) -> Terms:
+    assert event.after.modify_stashed is not None
+    return event.after.modify_stashed
+
+
+def _terms_modified(event: events.OrderModified) -> Terms:
+    return event.terms
+
+
 @dataclass(slots=True)
 class _Kind:
     number: int
     held: _Held
     fill: Callable[[Any, Any], None]
+    terms: Callable[[Any], Terms] | None
 
 
-def _kind(arm: str, fill: Callable[[Any, Any], None]) -> _Kind:
-    return _Kind(event_pb2.Event.DESCRIPTOR.fields_by_name[arm].number, _Held(arm), fill)
+def _kind(arm: str, fill: Callable[[Any, Any], None], terms: Callable[[Any], Terms] | None = None) -> _Kind:
+    return _Kind(event_pb2.Event.DESCRIPTOR.fields_by_name[arm].number, _Held(arm), fill, terms)
 
 
 _KINDS: dict[type[Event], _Kind] = {
-    events.OrderRouted: _kind("order_routed", _fill_order_routed),
-    events.OrderDenied: _kind("order_denied", _fill_order_denied),
+    events.OrderRouted: _kind("order_routed", _nothing_more, _terms_of_order),
+    events.OrderDenied: _kind("order_denied", _fill_order_denied, _terms_of_order),
     events.OrderAcked: _kind("order_acked", _fill_order_acked),
     events.OrderRejected: _kind("order_rejected", _fill_order_rejected),
     events.OrderFilled: _kind("order_filled", _fill_order_filled),
     events.UnknownFill: _kind("order_filled", _fill_unknown_fill),
-    events.CancelRequested: _kind("cancel_requested", _fill_cancel_requested),
+    events.CancelRequested: _kind("cancel_requested", _nothing_more),
     events.CancelStashed: _kind("cancel_stashed", _fill_cancel_stashed),
     events.CancelRejected: _kind("cancel_rejected", _fill_cancel_rejected),
-    events.ModifyRequested: _kind("modify_requested", _fill_modify_requested),
-    events.ModifyStashed: _kind("modify_stashed", _fill_modify_stashed),
-    events.OrderModified: _kind("order_modified", _fill_order_modified),
+    events.ModifyRequested: _kind("modify_requested", _nothing_more, _terms_sent),
+    events.ModifyStashed: _kind("modify_stashed", _nothing_more, _terms_stashed),
+    events.OrderModified: _kind("order_modified", _fill_order_modified, _terms_modified),
     events.ModifyRejected: _kind("modify_rejected", _fill_modify_rejected),
     events.OrderCanceled: _kind("order_canceled", _fill_order_canceled),
     events.OrderExpired: _kind("order_expired", _fill_order_expired),
@@ -208,16 +224,25 @@ def encode(event: Event, account: str) -> bytes:
     held = kind.held
     message = held.message
     message.seq = event.seq
-    set_time(held.time, event.time_ns)
-    message.actor = event.cause.client_id
-    message.account = account
-    message.command_id = event.cause.command_id
+    if event.time_ns != held.said_time_ns:
+        held.said_time_ns = event.time_ns
+        set_time(held.time, event.time_ns)
+    cause = event.cause
+    if cause.client_id != held.said_actor:
+        message.actor = held.said_actor = cause.client_id
+    if account != held.said_account:
+        message.account = held.said_account = account
+    if cause.command_id != held.said_command_id:
+        message.command_id = held.said_command_id = cause.command_id
     if isinstance(event, OrderEvent):
         order = event.order
-        message.client_id = order.client_id
+        if order.client_id != held.said_client_id:
+            message.client_id = held.said_client_id = order.client_id
         message.order_id = order.order_id
         message.client_order_id = order.client_order_id
-        set_state(held.state, event.after)
+        held.state.write(event.after)
+        if kind.terms is not None and held.terms is not None:
+            held.terms.write(kind.terms(event))
     kind.fill(held.change, event)
     return message.SerializeToString()
 
@@ -236,7 +261,7 @@ def answer(given: events.Refusal | events.Standing, now_ns: int) -> bytes:
             order = given.order
             message.client_id, message.account = order.client_id, order.terms.account
             message.order_id, message.client_order_id = order.order_id, order.client_order_id
-            set_state(message.state, order.state)
+            StateWriter(message.state).write(order.state)
             message.snapshot_order.duplicate = True
             set_order(message.snapshot_order.order, order)
     return message.SerializeToString()

@@ -2,7 +2,9 @@
 reads).
 """
 
+from dataclasses import fields
 from enum import IntFlag
+from typing import Any
 
 from ems_service.convert.scalars import (
     money,
@@ -19,30 +21,80 @@ from pitline.types.v1 import order_pb2, position_pb2
 from pitline_rpc.decimals import canonical, parse
 
 
-def set_terms(message: order_pb2.OrderTerms, terms: Terms) -> None:
-    """Overwrite every field that terms have."""
-    message.account = terms.account
-    message.symbol = terms.symbol
-    message.side = terms.side  # pyright: ignore[reportAttributeAccessIssue]
-    message.order_qty = canonical(terms.order_qty)
-    message.ord_type = terms.ord_type  # pyright: ignore[reportAttributeAccessIssue]
-    message.limit_px = text_or_none(terms.limit_px)
-    message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
-    message.execution = order_pb2.EXECUTION_LIVE
-    if terms.expire_time_ns is None:
-        message.ClearField("expire_time")
-    else:
-        set_time(message.expire_time, terms.expire_time_ns)
-    message.ClearField("exec_inst")
-    if terms.exec_inst:
-        message.exec_inst.extend(terms.exec_inst)  # pyright: ignore[reportArgumentType]
-    message.ClearField("tags")
-    if terms.tags:
-        message.tags.update(terms.tags)
+class TermsWriter:
+    """Writes terms into one message, again and again: only what differs from the terms before, a comparison being much
+    cheaper than a write.
+    """
+
+    def __init__(self, message: order_pb2.OrderTerms) -> None:
+        self._message = message
+        self._said = _NO_TERMS
+
+    def write(self, terms: Terms) -> None:
+        """The message says these terms and nothing else."""
+        message, said, self._said = self._message, self._said, terms
+        if terms.account is not said.account:
+            message.account = terms.account
+        if terms.symbol is not said.symbol:
+            message.symbol = terms.symbol
+        if terms.side is not said.side:
+            message.side = terms.side  # pyright: ignore[reportAttributeAccessIssue]
+        if terms.order_qty is not said.order_qty:
+            message.order_qty = canonical(terms.order_qty)
+        if terms.ord_type is not said.ord_type:
+            message.ord_type = terms.ord_type  # pyright: ignore[reportAttributeAccessIssue]
+        if terms.limit_px is not said.limit_px:
+            message.limit_px = text_or_none(terms.limit_px)
+        if terms.time_in_force is not said.time_in_force:
+            message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
+        if terms.expire_time_ns is not said.expire_time_ns:
+            message.execution = order_pb2.EXECUTION_LIVE
+            message.ClearField("expire_time")
+            if terms.expire_time_ns is not None:
+                set_time(message.expire_time, terms.expire_time_ns)
+        if terms.exec_inst or said.exec_inst:
+            message.ClearField("exec_inst")
+            message.exec_inst.extend(terms.exec_inst)  # pyright: ignore[reportArgumentType]
+        if terms.tags or said.tags:
+            message.ClearField("tags")
+            message.tags.update(terms.tags)
+
+
+class StateWriter:
+    """Writes states into one message in the same way."""
+
+    def __init__(self, message: order_pb2.OrderState) -> None:
+        self._message = message
+        self._said = _NO_STATE
+
+    def write(self, state: OrderState) -> None:
+        """The message says this state and nothing else."""
+        message, said, self._said = self._message, self._said, state
+        if state.status is not said.status:
+            message.status = state.status  # pyright: ignore[reportAttributeAccessIssue]
+        if state.order_qty is not said.order_qty:
+            message.order_qty = canonical(state.order_qty)
+        if state.cum_qty is not said.cum_qty:
+            message.cum_qty = canonical(state.cum_qty)
+        if state.leaves_qty is not said.leaves_qty:
+            message.leaves_qty = canonical(state.leaves_qty)
+        if state.avg_px is not said.avg_px:
+            message.avg_px = text_or_none(state.avg_px)
+        if state.in_doubt is not said.in_doubt:
+            message.in_doubt = state.in_doubt  # pyright: ignore[reportAttributeAccessIssue]
+        if state.cancel_stage is not said.cancel_stage:
+            message.cancel_stashed = state.cancel_stage is CancelStage.STASHED
+        if state.modify_stashed is not said.modify_stashed:
+            message.modify_stashed = state.modify_stashed is not None
+
+
+_UNSAID: Any = object()
+_NO_TERMS = Terms(*(_UNSAID,) * len(fields(Terms)))
+_NO_STATE = OrderState(*(_UNSAID,) * len(fields(OrderState)))
 
 
 def terms(message: order_pb2.OrderTerms) -> Terms:
-    """Read terms that `set_terms` wrote."""
+    """Read terms that were written here."""
     return Terms(
         message.account,
         message.symbol,
@@ -66,8 +118,13 @@ class Outstanding(IntFlag):
     MODIFY_SENT = 8
 
 
+NOTHING = Outstanding(0)
+
+
 def outstanding(state: OrderState) -> Outstanding:
     """What is under way in this state; `CancelStage` has the numbers of the first two."""
+    if not state.changing:  # nearly always
+        return NOTHING
     changes = Outstanding(state.cancel_stage)
     if state.modify_stashed is not None:
         changes |= Outstanding.MODIFY_STASHED
@@ -76,25 +133,13 @@ def outstanding(state: OrderState) -> Outstanding:
     return changes
 
 
-def set_state(message: order_pb2.OrderState, state: OrderState) -> None:
-    """Overwrite every field."""
-    message.status = state.status  # pyright: ignore[reportAttributeAccessIssue]
-    message.order_qty = canonical(state.order_qty)
-    message.cum_qty = canonical(state.cum_qty)
-    message.leaves_qty = canonical(state.leaves_qty)
-    message.avg_px = "" if state.avg_px is None else canonical(state.avg_px)
-    message.in_doubt = state.in_doubt  # pyright: ignore[reportAttributeAccessIssue]
-    message.cancel_stashed = state.cancel_stage is CancelStage.STASHED
-    message.modify_stashed = state.modify_stashed is not None
-
-
 def set_order(message: order_pb2.Order, order: Order) -> None:
     """Write an order, whole, into an empty message."""
     message.order_id = order.order_id
     message.client_order_id = order.client_order_id
     message.client_id = order.client_id
-    set_terms(message.terms, order.terms)
-    set_state(message.state, order.state)
+    TermsWriter(message.terms).write(order.terms)
+    StateWriter(message.state).write(order.state)
     message.broker_order_id = order.broker_order_id
     message.order_ref = order.order_ref
     message.reason = order.reason  # pyright: ignore[reportAttributeAccessIssue]

@@ -7,7 +7,7 @@ it. Invariant: a private event has no public bytes, and nothing secret is in pub
 from dataclasses import dataclass
 
 from ems_service.convert.event import decode, encode, kind_number
-from ems_service.convert.order import Outstanding, outstanding
+from ems_service.convert.order import NOTHING, Outstanding, outstanding
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.inputs import Cause
@@ -43,29 +43,15 @@ class Record:
 
 def to_record(event: Event) -> Record:
     """The event as it is stored."""
-    kind, cause = kind_number(event), event.cause
-    account = owner = symbol = ""
-    changes, principal = 0, cause.principal
-    match event:
-        case OrderEvent():
-            order = event.order
-            account, symbol, owner, principal = (
-                order.terms.account,
-                order.terms.symbol,
-                order.client_id,
-                order.principal,
-            )
-            changes = int(outstanding(event.after))
-        case events.PositionChanged() | events.PositionAdopted():
-            account, symbol = event.position.account, event.position.symbol
-        case events.UnknownFill():
-            account, symbol = event.account, event.symbol
-        case events.Balance():
-            account = event.account
-        case _:
-            pass
-    public = frame(encode(event, account)) if kind else b""
-    private = b"" if kind else _private(event)
+    cause, kind = event.cause, kind_number(event)
+    if isinstance(event, OrderEvent):
+        order = event.order
+        account, owner, symbol, principal = order.terms.account, order.client_id, order.terms.symbol, order.principal
+        changes = outstanding(event.after)
+    else:
+        account, symbol = _concerns(event)
+        owner, principal, changes = "", cause.principal, NOTHING
+    public, private = (frame(encode(event, account)), b"") if kind else (b"", _private(event))
     return Record(
         event.seq,
         event.time_ns,
@@ -80,6 +66,19 @@ def to_record(event: Event) -> Record:
         public,
         private,
     )
+
+
+def _concerns(event: Event) -> tuple[str, str]:
+    """The account and the symbol that an event is about which is none of an order's."""
+    match event:
+        case events.PositionChanged() | events.PositionAdopted():
+            return event.position.account, event.position.symbol
+        case events.UnknownFill():
+            return event.account, event.symbol
+        case events.Balance():
+            return event.account, ""
+        case _:
+            return "", ""
 
 
 def to_event(record: Record, known: State) -> Event:

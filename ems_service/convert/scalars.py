@@ -12,7 +12,7 @@ from pitline_rpc.decimals import canonical, parse
 
 Enum = TypeVar("Enum", bound=IntEnum)
 
-_NANOSECONDS = 1_000_000_000
+NANOSECONDS = 1_000_000_000
 
 
 def member(kind: type[Enum], number: int) -> Enum | None:
@@ -26,12 +26,12 @@ def member(kind: type[Enum], number: int) -> Enum | None:
 
 def set_time(message: Timestamp, time_ns: int) -> None:
     """Write nanoseconds since 1970, UTC."""
-    message.seconds, message.nanos = divmod(time_ns, _NANOSECONDS)
+    message.seconds, message.nanos = divmod(time_ns, NANOSECONDS)
 
 
 def time_ns(message: Timestamp) -> int:
     """Read nanoseconds since 1970, UTC; 0 where there is no time."""
-    return message.seconds * _NANOSECONDS + message.nanos
+    return message.seconds * NANOSECONDS + message.nanos
 
 
 def text_or_none(value: Decimal | None) -> str:
