@@ -24,6 +24,13 @@ class Listing:
     max_qty: Decimal | None
     min_notional: Decimal | None
 
+    def tick_at(self, price: Decimal) -> Decimal:
+        """The tick of the highest band that begins at or below a price > 0."""
+        for from_px, tick in reversed(self.ticks):
+            if price >= from_px:
+                return tick
+        raise AssertionError(f"{self.symbol} has no tick at {price}")
+
 
 @dataclass(slots=True)
 class Offer:

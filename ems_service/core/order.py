@@ -5,7 +5,7 @@ happen by our own doing; if a broker does it all the same, `answers.py` and `fil
 count) and leave the status.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import IntEnum
 
@@ -253,11 +253,11 @@ class Order:
     text: str = ""
     update_time_ns: int = 0
     last_seq: int = 0
+    broker: str = field(init=False)
+    """Name of the broker that has its account, which no modify changes."""
 
-    @property
-    def broker(self) -> str:
-        """Name of the broker that has its account."""
-        return self.terms.account.partition(".")[0]
+    def __post_init__(self) -> None:
+        self.broker = self.terms.account.partition(".")[0]
 
     @property
     def cancel_ref(self) -> str:

@@ -61,11 +61,13 @@ def _against_px(terms: Terms, listing: Listing) -> Objection | None:
     limit_px = terms.limit_px
     if limit_px is None:
         return None
-    tick = next(tick for from_px, tick in reversed(listing.ticks) if limit_px >= from_px)
+    tick = listing.tick_at(limit_px)
     if not _is_multiple(limit_px, tick):
         return Objection(Reason.TICK_SIZE, "terms.limit_px", f"{limit_px:f} is no multiple of the tick {tick:f}")
+    if listing.min_notional is None:
+        return None
     notional = multiply(terms.order_qty, limit_px)
-    if listing.min_notional is not None and notional < listing.min_notional:
+    if notional < listing.min_notional:
         smallest = f"below the smallest notional {listing.min_notional:f}"
         text = f"{terms.order_qty:f} at {limit_px:f} is worth {notional:f}, {smallest}"
         return Objection(Reason.MIN_NOTIONAL, "terms.order_qty", text)
