@@ -55,6 +55,10 @@ A live order begins as PENDING_NEW, with the event `order_routed`; one that the 
 with `order_denied`. From there a row of the table moves it. What has no row here leaves the status as it is.
 PARTIALLY_FILLED is WORKING with something filled. While a change is pending the old terms are in force; terms that the
 broker restates by itself answer no request, and leave what is pending pending.
+
+One change is out at a time. A cancel or a modify that waits for the answer to a modify waits for it also when the last
+fill comes first: a raise that is taken has the order live again, and then the waiting change goes out; otherwise it is
+told that it is too late. So an order may be FILLED with a cancel stashed.
 """
 
 PICTURE = """## Picture

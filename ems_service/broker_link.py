@@ -126,7 +126,7 @@ class BrokerLink:
 
         def known(state: State) -> tuple[str, int, int | None, list[str]]:
             broker = state.brokers.get(self.name)
-            refs = [order.order_ref for order in state.open_orders_at(self.name)]
+            refs = [order.order_ref for order in state.unsettled_orders_at(self.name)]
             return state.journal_id, state.epoch, None if broker is None else broker.cursor, refs
 
         journal_id, epoch, cursor, refs = await self._engine.read(known)

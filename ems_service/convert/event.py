@@ -98,8 +98,13 @@ def _fill_execution(change: event_pb2.OrderFilled, event: events.OrderFilled | e
         set_money(change.realized_pnl, event.realized)
 
 
+def _fill_cancel_requested(change: event_pb2.CancelRequested, event: events.CancelRequested) -> None:
+    change.cancel_reason = event.cancel_reason  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def _fill_cancel_stashed(change: event_pb2.CancelStashed, event: events.CancelStashed) -> None:
     change.reason = event.reason  # pyright: ignore[reportAttributeAccessIssue]
+    change.cancel_reason = event.cancel_reason  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _fill_cancel_rejected(change: event_pb2.CancelRejected, event: events.CancelRejected) -> None:
@@ -194,7 +199,7 @@ _KINDS: dict[type[Event], _Kind] = {
     events.OrderRejected: _kind("order_rejected", _fill_order_rejected),
     events.OrderFilled: _kind("order_filled", _fill_order_filled),
     events.UnknownFill: _kind("order_filled", _fill_unknown_fill),
-    events.CancelRequested: _kind("cancel_requested", _nothing_more),
+    events.CancelRequested: _kind("cancel_requested", _fill_cancel_requested),
     events.CancelStashed: _kind("cancel_stashed", _fill_cancel_stashed),
     events.CancelRejected: _kind("cancel_rejected", _fill_cancel_rejected),
     events.ModifyRequested: _kind("modify_requested", _nothing_more, _terms_sent),
@@ -319,9 +324,9 @@ def _order_event(
         case "order_filled":
             return events.OrderFilled(*where, *_execution(change), tuple(FillFlag(flag) for flag in change.flags))
         case "cancel_requested":
-            return events.CancelRequested(*where)
+            return events.CancelRequested(*where, change.cancel_reason)
         case "cancel_stashed":
-            return events.CancelStashed(*where, change.reason)
+            return events.CancelStashed(*where, change.reason, change.cancel_reason)
         case "cancel_rejected":
             return events.CancelRejected(*where, change.reason, change.text)
         case "modify_requested":

@@ -42,13 +42,18 @@ def rejected(state: State, answer: inputs.Rejected, market: Market, now_ns: int)
 
 
 def canceled(state: State, answer: inputs.Canceled, market: Market, now_ns: int) -> Decision:
-    """order_canceled. A cancel of what has ended moves the cursor."""
+    """order_canceled, with the reason of our cancel if it is the answer to one. A cancel of what has ended moves the
+    cursor.
+    """
     order = state.order_at(answer.cause.broker, answer.order_ref)
     after = _ended(order, Trigger.CANCEL)
     if order is None or after is None:
         return [events.CursorMoved(0, now_ns, answer.cause)]
+    reason = answer.reason
+    if not reason and order.state.cancel_stage is CancelStage.SENT:
+        reason = order.cancel_reason
     after = replace(after, cancel_stage=CancelStage.NONE)  # whoever asked has what they wanted
-    end = events.OrderCanceled(0, now_ns, answer.cause, order, after, answer.reason, answer.text, answer.broker_time_ns)
+    end = events.OrderCanceled(0, now_ns, answer.cause, order, after, reason, answer.text, answer.broker_time_ns)
     return [end, *too_late(end)]
 
 
@@ -102,8 +107,8 @@ def modified(state: State, answer: inputs.Modified, market: Market, now_ns: int)
 
 
 def modify_rejected(state: State, answer: inputs.ModifyRejected, market: Market, now_ns: int) -> Decision:
-    """modify_rejected, the old terms stand; then the change that waited. One that was not waited for moves the
-    cursor.
+    """modify_rejected, the old terms stand; then the change that waited, too late if the order was filled meanwhile.
+    One that was not waited for moves the cursor.
     """
     cause = answer.cause
     order = state.order_at(answer.cause.broker, answer.order_ref)
@@ -113,7 +118,7 @@ def modify_rejected(state: State, answer: inputs.ModifyRejected, market: Market,
     status = status_after(before.status, Trigger.MODIFY_REJECT, before.cum_qty) or before.status
     after = replace(before, status=status, modify_sent=None)
     news = events.ModifyRejected(0, now_ns, cause, order, after, answer.reason, answer.text)
-    return [news, *waiting_change_if_up(state, order, after, cause, now_ns)]
+    return [news, *waiting_change_if_up(state, order, after, cause, now_ns), *too_late(news)]
 
 
 def _is_news(order: Order, answer: inputs.Modified) -> bool:

@@ -1,5 +1,6 @@
 """Changes of an order on their way to the broker: sent when the broker can take them, stashed until then, told when it
-is too late. One is out at a time, and a cancel goes before a modify.
+is too late. One is out at a time, and a cancel goes before a modify. What waits for the answer to a modify waits for it
+over the last fill too: a raise that crossed it has the order live again, and the cancel must then go out.
 
 Called by the other modules of the dialog; they look and change nothing.
 """
@@ -14,12 +15,14 @@ from ems_service.core.state import State
 from ems_service.core.values import BrokerState, OrderStatus, Reason
 
 
-def cancel_requested(order: Order, before: OrderState, cause: Cause, now_ns: int) -> events.CancelRequested:
+def cancel_requested(
+    order: Order, before: OrderState, cause: Cause, now_ns: int, cancel_reason: int
+) -> events.CancelRequested:
     """The cancel goes out; a modify that waits is discarded."""
     pending = status_after(before.status, Trigger.CANCEL_SENT, before.cum_qty)
     assert pending is not None, f"{order.order_id} is {before.status.name}"
     after = replace(before, status=pending, cancel_stage=CancelStage.SENT, modify_stashed=None)
-    return events.CancelRequested(0, now_ns, cause, order, after)
+    return events.CancelRequested(0, now_ns, cause, order, after, cancel_reason)
 
 
 def modify_requested(
@@ -48,17 +51,17 @@ def waiting_change(
     if not before.is_open or before.status is OrderStatus.PENDING_NEW or before.modify_sent is not None:
         return []
     if before.cancel_stage is CancelStage.STASHED:
-        return [cancel_requested(order, before, cause, now_ns)]
+        return [cancel_requested(order, before, cause, now_ns, order.cancel_reason)]
     if before.cancel_stage is CancelStage.NONE and before.modify_stashed is not None:
         return [modify_requested(order, before, before.modify_stashed, cause, now_ns)]
     return []
 
 
 def too_late(end: OrderEvent) -> list[events.CancelRejected | events.ModifyRejected]:
-    """What becomes of changes that were still stashed when the order ended."""
+    """What becomes of changes that were still stashed when the order ended for good."""
     after = end.after
     told: list[events.CancelRejected | events.ModifyRejected] = []
-    if after.is_open:
+    if after.is_open or after.may_revive:
         return told
     if after.cancel_stage is CancelStage.STASHED:
         after = replace(after, cancel_stage=CancelStage.NONE)

@@ -66,25 +66,25 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
 
 
 def cancel(state: State, command: inputs.Cancel, market: Market, now_ns: int) -> Decision:
-    """cancel_requested; cancel_stashed before the ack or while the broker is down. Standing when one is under way
-    already.
+    """cancel_requested; cancel_stashed before the ack, while a modify is out or while the broker is down. Standing when
+    one is under way already.
     """
     cause = command.cause
     order = state.find(command.key, cause.principal)
     if order is None:
         return [_refusal(command, Reason.UNKNOWN_ORDER, "cancel.order", f"no order {_asked(command.key)}")]
     status = order.state.status
-    if not order.state.is_open:
+    if not order.state.is_open and not order.state.may_revive:
         return [_refusal(command, Reason.TOO_LATE, "cancel.order", f"order {order.order_id} is {status.name}")]
     if order.state.cancel_stage is not CancelStage.NONE:
         return [events.Standing(cause, order)]
     # A modify that waits is discarded: there is nothing left to modify.
     stashed = replace(order.state, cancel_stage=CancelStage.STASHED, modify_stashed=None)
     if state.brokers[order.broker].state is BrokerState.DOWN:
-        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.BROKER_DOWN)]
+        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.BROKER_DOWN, command.reason)]
     if status is OrderStatus.PENDING_NEW or order.state.modify_sent is not None:
-        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.UNSPECIFIED)]
-    return [cancel_requested(order, order.state, cause, now_ns)]
+        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.UNSPECIFIED, command.reason)]
+    return [cancel_requested(order, order.state, cause, now_ns, command.reason)]
 
 
 def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) -> Decision:
@@ -124,12 +124,13 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
 
 
 def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns: int) -> Decision:
-    """A cancel for each open order of the client, as if it had asked."""
+    """A cancel for each order of the client that is open or may be again, as if it had asked; the events say why."""
     cause = lost.cause
     decision: Decision = []
-    for order in state.open_orders.values():
+    for order in (*state.open_orders.values(), *state.revivable_orders.values()):
         if (order.principal, order.client_id) == (cause.principal, cause.client_id):
-            decision += cancel(state, inputs.Cancel(cause, inputs.OrderKey(order_id=order.order_id)), market, now_ns)
+            key = inputs.OrderKey(order_id=order.order_id)
+            decision += cancel(state, inputs.Cancel(cause, key, Reason.DISCONNECTED), market, now_ns)
     return decision
 
 

@@ -88,14 +88,19 @@ class OrderFilled(OrderEvent):
 
 @dataclass(slots=True)
 class CancelRequested(OrderEvent):
-    """Makes the cancel go out."""
+    """Makes the cancel go out; `cancel_reason` says why when nobody had asked for it."""
+
+    cancel_reason: int
 
 
 @dataclass(slots=True)
 class CancelStashed(OrderEvent):
-    """The cancel waits: for the ack, or for the broker's return."""
+    """The cancel waits: for the ack, for the answer to a modify, or for the broker's return. `reason` says why it
+    waits, `cancel_reason` why there is one when nobody had asked for it.
+    """
 
     reason: int
+    cancel_reason: int
 
 
 @dataclass(slots=True)
@@ -135,7 +140,7 @@ class ModifyRejected(OrderEvent):
 
 @dataclass(slots=True)
 class OrderCanceled(OrderEvent):
-    """Canceled; `reason` says why when nobody had asked for it."""
+    """Canceled; `reason` says why when its client had not asked for it."""
 
     reason: int
     text: str

@@ -17,7 +17,7 @@ from ems_service.core.values import FillFlag, Money, OrderStatus, Side, add
 
 def filled(state: State, fill: inputs.Filled, market: Market, now_ns: int) -> Decision:
     """order_filled and position_changed; before them order_acked{implied} if no ack came, after them what becomes of
-    a stashed cancel.
+    a stashed cancel: sent, too late, or, while a modify is out, nothing yet.
 
     Applied also when it is late or too much, flagged; a fill of an unknown order too. A known exec_id moves the cursor.
     """

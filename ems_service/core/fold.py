@@ -12,6 +12,7 @@ from ems_service.core.events import (
     BrokerBound,
     BrokerStatus,
     CancelRequested,
+    CancelStashed,
     EpochStarted,
     Event,
     ModifyRequested,
@@ -53,8 +54,13 @@ def _order(state: State, event: OrderEvent) -> None:
     order.last_seq = event.seq
     if not event.after.is_open:
         state.open_orders.pop(order.order_id, None)
+        if event.after.may_revive:
+            state.revivable_orders[order.order_id] = order
+        else:
+            state.revivable_orders.pop(order.order_id, None)
     elif order.order_id not in state.open_orders and order.order_id in state.orders:
-        state.open_orders[order.order_id] = order  # a raise that crossed the last fill
+        state.open_orders[order.order_id] = order  # a raise that crossed the last fill, or a restatement
+        state.revivable_orders.pop(order.order_id, None)
 
 
 def _routed(state: State, event: OrderRouted | OrderDenied) -> None:
@@ -94,8 +100,13 @@ def _expired(state: State, event: OrderExpired) -> None:
     event.order.reason, event.order.text = Reason.EXPIRED, event.text
 
 
+def _cancel_stashed(state: State, event: CancelStashed) -> None:
+    event.order.cancel_reason = event.cancel_reason
+
+
 def _cancel_requested(state: State, event: CancelRequested) -> None:
     event.order.cancels += 1
+    event.order.cancel_reason = event.cancel_reason
 
 
 def _modify_requested(state: State, event: ModifyRequested) -> None:
@@ -150,6 +161,7 @@ _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     OrderRejected: _ended,
     OrderCanceled: _ended,
     OrderExpired: _expired,
+    CancelStashed: _cancel_stashed,
     CancelRequested: _cancel_requested,
     ModifyRequested: _modify_requested,
     OrderModified: _modified,

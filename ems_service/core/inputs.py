@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ems_service.core.order import Terms
-from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money
+from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money, Reason
 
 
 @dataclass(slots=True)
@@ -46,10 +46,11 @@ class OrderKey:
 
 @dataclass(slots=True)
 class Cancel:
-    """A client cancels an order."""
+    """A client cancels an order; `reason` says why when it is not the client that asks."""
 
     cause: Cause
     key: OrderKey
+    reason: Reason = Reason.UNSPECIFIED
 
 
 @dataclass(slots=True)

@@ -169,6 +169,11 @@ class OrderState:
         return self.status not in ENDED
 
     @property
+    def may_revive(self) -> bool:
+        """The last fill came while a modify was out: if that is a raise and is taken, the order is live again."""
+        return self.status is OrderStatus.FILLED and self.modify_sent is not None
+
+    @property
     def changing(self) -> bool:
         """A change was asked for and is not decided yet."""
         asked = self.modify_sent is not None or self.modify_stashed is not None
@@ -190,7 +195,7 @@ class OrderState:
 
     def ended(self, status: OrderStatus) -> "OrderState":
         """Ended: nothing is open, nothing in doubt. Of the changes that were asked for, those stay that have to be
-        told of.
+        told of, now or when the modify that is out is answered.
         """
         assert status in ENDED, status
         stage = self.cancel_stage if self.cancel_stage is CancelStage.STASHED else CancelStage.NONE
@@ -249,6 +254,8 @@ class Order:
     cancels: int = 0
     modifies: int = 0
     broker_order_id: str = ""
+    cancel_reason: int = Reason.UNSPECIFIED
+    """Why the last cancel was made, when its client had not asked for it."""
     reason: int = Reason.UNSPECIFIED
     text: str = ""
     update_time_ns: int = 0

@@ -8,7 +8,7 @@ nothing; what was routed and not answered is sent again only when the broker say
 from dataclasses import replace
 
 from ems_service.core import events, inputs
-from ems_service.core.answers import canceled, doubt_resolved, expired, rejected
+from ems_service.core.answers import canceled, doubt_resolved, expired, modify_rejected, rejected
 from ems_service.core.changes import too_late, waiting_change
 from ems_service.core.commands import denied
 from ems_service.core.events import Decision
@@ -75,6 +75,8 @@ def link_changed(state: State, change: inputs.LinkChanged, market: Market, now_n
 def ref_state(state: State, answer: inputs.RefState, market: Market, now_ns: int) -> Decision:
     """What was routed and not answered: acknowledged, ended, sent again, given up or in doubt, as the broker says."""
     order = state.order_at(answer.cause.broker, answer.order_ref)
+    if order is not None and order.state.may_revive:
+        return _modify_lost(state, order, answer, market, now_ns)
     if order is None or not order.state.is_open:
         return []
     cause = answer.cause
@@ -140,6 +142,18 @@ def _working(order: Order, answer: inputs.RefState, now_ns: int) -> Decision:
     return [*resolved]
 
 
+def _modify_lost(state: State, order: Order, answer: inputs.RefState, market: Market, now_ns: int) -> Decision:
+    """The order was filled, and the modify that was out never came to the broker: its answer would have come before
+    this, as an event.
+    """
+    if answer.fate is not Fate.FILLED:
+        return []
+    lost = inputs.ModifyRejected(
+        answer.cause, order.order_ref, order.modify_ref, Reason.TOO_LATE, "filled before the modify came to the broker"
+    )
+    return modify_rejected(state, lost, market, now_ns)
+
+
 def _never_received(order: Order, answer: inputs.RefState, now_ns: int) -> Decision:
     if order.state.status is not OrderStatus.PENDING_NEW:
         return _in_doubt(
@@ -151,7 +165,9 @@ def _never_received(order: Order, answer: inputs.RefState, now_ns: int) -> Decis
         end = replace(before.ended(OrderStatus.CANCELED), cancel_stage=CancelStage.NONE)
         return [
             *resolved,
-            events.OrderCanceled(0, now_ns, cause, order, end, 0, "never received by the broker", now_ns),
+            events.OrderCanceled(
+                0, now_ns, cause, order, end, order.cancel_reason, "never received by the broker", now_ns
+            ),
         ]
     age_ns = now_ns - order.submit_time_ns
     expire_time_ns = order.terms.expire_time_ns

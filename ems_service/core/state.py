@@ -38,6 +38,8 @@ class State:
     orders: dict[str, Order] = field(default_factory=dict[str, Order])
     """By order_id, oldest first."""
     open_orders: dict[str, Order] = field(default_factory=dict[str, Order])
+    revivable_orders: dict[str, Order] = field(default_factory=dict[str, Order])
+    """Filled while a modify was out that is not answered yet."""
     by_client: dict[tuple[str, str, str], Order] = field(default_factory=dict[tuple[str, str, str], Order])
     """By (principal, client_id, client_order_id)."""
     by_ref: dict[str, Order] = field(default_factory=dict[str, Order])
@@ -76,3 +78,8 @@ class State:
     def open_orders_at(self, broker: str) -> Iterable[Order]:
         """Orders of a broker that have not ended, oldest first."""
         return [order for order in self.open_orders.values() if order.broker == broker]
+
+    def unsettled_orders_at(self, broker: str) -> Iterable[Order]:
+        """The same, and those that an unanswered modify may have live again: what a recovery asks about."""
+        revivable = [order for order in self.revivable_orders.values() if order.broker == broker]
+        return [*self.open_orders_at(broker), *revivable]

@@ -163,3 +163,4 @@ class Reason(IntEnum):
     STORE_CHANGED = 43
     EXPIRED_IN_RECOVERY = 44
     EXPIRED = 45
+    DISCONNECTED = 46

@@ -13,6 +13,8 @@ from pitline.ems.v1.command_pb2 import (
     OnDisconnect,
     Open,
 )
+from pitline.ems.v1.trading_service_pb2 import ListOrdersRequest
+from pitline.types.v1.reason_pb2 import REASON_DISCONNECTED
 from support.dialog import Client, End
 from support.lines import lines
 from support.orders import buy
@@ -59,10 +61,14 @@ async def test_a_lost_client_that_asked_for_it_has_its_orders_canceled(on_sim: S
         assert sorted(lines(w.news)[4:]) == [
             "cancel_requested a-1 PENDING_CANCEL",
             "cancel_requested a-2 PENDING_CANCEL",
-            "order_canceled a-1 CANCELED",
-            "order_canceled a-2 CANCELED",
+            "order_canceled a-1 CANCELED DISCONNECTED",
+            "order_canceled a-2 CANCELED DISCONNECTED",
         ]
         assert await desk.open_orders() == ["b-1"]  # another's order is its own
+        asked = [event.cancel_requested for event in w.news if event.WhichOneof("change") == "cancel_requested"]
+        assert [cancel.cancel_reason for cancel in asked] == [REASON_DISCONNECTED] * 2
+        orders = await desk.trading.ListOrders(ListOrdersRequest(client_ids=["A"]))
+        assert [order.reason for order in orders.orders] == [REASON_DISCONNECTED] * 2
 
 
 async def test_the_orders_of_a_lost_client_are_canceled_only_after_the_grace(on_sim: SimStack) -> None:

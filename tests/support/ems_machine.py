@@ -108,6 +108,10 @@ class EmsMachine(RuleBasedStateMachine):
         by_our_id = OrderKey(order_id=f"{JOURNAL_ID}-{self.order_number(number)}")
         self.take(inputs.Cancel(cause, OrderKey(client_order_id=name, client_id="alice") if by_name else by_our_id))
 
+    @rule(cause=causes)
+    def is_lost(self, cause: Cause) -> None:
+        self.take(inputs.Disconnected(cause))
+
     @rule(cause=causes, number=ANY_ORDER, qty=st.none() | qtys, limit_px=st.none() | limits)
     def modifies(self, cause: Cause, number: int, qty: Decimal | None, limit_px: Decimal | None) -> None:
         key = OrderKey(order_id=f"{JOURNAL_ID}-{self.order_number(number)}")
@@ -210,7 +214,7 @@ class EmsMachine(RuleBasedStateMachine):
         if acked_meanwhile:
             for order in self.state.open_orders_at("paper"):
                 self.acks(order.number)
-        for order in self.state.open_orders_at("paper"):
+        for order in self.state.unsettled_orders_at("paper"):
             self.tells_a_fate(order.number, fate)
             fate = others
         self.line_changes(BrokerState.UP, venue=False)
@@ -301,8 +305,10 @@ class EmsMachine(RuleBasedStateMachine):
             else:
                 assert state.leaves_qty == 0
                 assert state.in_doubt is InDoubt.NONE
-                assert state.cancel_stage is not CancelStage.STASHED, "who asked for a cancel has heard"
-                assert state.modify_stashed is None, "who asked for a modify has heard"
+                for_good = not state.may_revive
+                assert state.cancel_stage is not CancelStage.STASHED or not for_good, "who asked for a cancel has heard"
+                assert state.modify_stashed is None or not for_good, "who asked for a modify has heard"
+                assert state.cancel_stage is CancelStage.NONE or state.modify_stashed is None, "a cancel discards it"
             assert state.order_qty == order.terms.order_qty
             assert (state.avg_px is None) == (not state.cum_qty)
             assert state.status is not OrderStatus.WORKING or not state.cum_qty
@@ -313,6 +319,8 @@ class EmsMachine(RuleBasedStateMachine):
     def indexes_agree(self) -> None:
         orders = self.state.orders
         assert self.state.open_orders == {key: order for key, order in orders.items() if order.state.is_open}
+        revivable = {key: order for key, order in orders.items() if order.state.may_revive}
+        assert self.state.revivable_orders == revivable
         assert [order.number for order in orders.values()] == list(range(1, self.state.orders_made + 1))
         assert len(self.state.by_client) == len(orders)
         assert all(self.state.by_ref[order.order_ref] is order for order in self.state.open_orders.values())

@@ -1,13 +1,15 @@
 """A cancel in each place where an order may stand, and what becomes of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from ems_service.core import events
-from ems_service.core.inputs import Cancel, Cause, OrderKey
+from ems_service.core.inputs import Cancel, Cause, Disconnected, Modified, Modify, OrderKey
 from ems_service.core.values import BrokerState, Fate, Reason
-from support.ems_core import ALICE, PRINCIPAL, SECOND_NS, Core, connected, picture
+from support.ems_core import ALICE, OFFER, PRINCIPAL, SECOND_NS, Core, connected, picture
 
 
 def _pending_new(core: Core) -> None:
@@ -358,3 +360,69 @@ def test_each_cancel_has_a_ref_of_its_own() -> None:
         refs.append(core.order("A").cancel_ref)
         core.refuses_cancel("A")
     assert refs == ["TESTJRNL0000001C1", "TESTJRNL0000001C2", "TESTJRNL0000001C3"]
+
+
+# A client that was lost, and had asked for that.
+
+
+def lose_alice(core: Core) -> list[events.CancelRequested | events.CancelStashed]:
+    """What the loss leads to, all of it cancels."""
+    told = core.decided(Disconnected(Cause(PRINCIPAL, ALICE)))
+    return [event for event in told if isinstance(event, events.CancelRequested | events.CancelStashed)]
+
+
+def test_a_cancel_because_the_client_was_lost_says_so_from_the_stash_to_the_end() -> None:
+    core = connected()
+    _pending_new(core)
+    (stashed,) = lose_alice(core)
+    core.ack("A")
+    requested = core.happened[-1]
+    assert isinstance(requested, events.CancelRequested)
+    assert (stashed.cancel_reason, requested.cancel_reason) == (Reason.DISCONNECTED, Reason.DISCONNECTED)
+    assert core.cancels("A") == ["canceled A DISCONNECTED: CANCELED 0+0"]
+    assert core.order("A").reason == Reason.DISCONNECTED
+
+
+def test_an_order_of_a_lost_client_that_never_arrived_is_canceled_for_that_reason() -> None:
+    core = connected()
+    _pending_new(core)
+    lose_alice(core)
+    core.down()
+    core.hello()
+    assert core.says("A", Fate.NEVER_RECEIVED) == ["canceled A DISCONNECTED: CANCELED 0+0"]
+
+
+def test_the_reason_of_the_broker_stands() -> None:
+    core = connected()
+    _working(core)
+    lose_alice(core)
+    assert core.cancels("A", Reason.EXPIRED) == ["canceled A EXPIRED: CANCELED 0+0"]
+
+
+def test_a_refused_cancel_of_a_lost_client_leaves_no_reason_behind() -> None:
+    core = connected()
+    _working(core)
+    lose_alice(core)
+    core.refuses_cancel("A")
+    assert core.cancels("A") == ["canceled A: CANCELED 0+0"]
+
+
+def test_a_cancel_that_the_client_asked_for_before_it_was_lost_has_no_reason() -> None:
+    core = connected()
+    _working(core)
+    core.cancel("A")
+    assert lose_alice(core) == []
+    assert core.cancels("A") == ["canceled A: CANCELED 0+0"]
+
+
+def test_a_lost_client_has_an_order_canceled_that_a_raise_may_have_live_again() -> None:
+    core = connected(replace(OFFER, modify=True))
+    _working(core)
+    key = OrderKey(client_order_id="A", client_id=ALICE)
+    core.take(Modify(Cause(PRINCIPAL, ALICE), key, Decimal(3), None))
+    core.fill("A", "2")
+    (stashed,) = lose_alice(core)
+    assert isinstance(stashed, events.CancelStashed)
+    ref = core.order("A").order_ref
+    core.take(Modified(Cause(broker="paper", broker_seq=99), ref, core.order("A").modify_ref, "", Decimal(3), None, 0))
+    assert core.stands("A") == "PENDING_CANCEL 2+1 avg 100 cancel SENT"

@@ -43,7 +43,7 @@ LISTING = Listing(SYMBOL, "USD", Decimal(1), ((Decimal(0), Decimal("0.01")),), D
 OFFER = Offer(frozenset(OrdType), frozenset(TimeInForce), modify=True, listings={SYMBOL: LISTING})
 ALICE = Cause("local", "alice", "c-1")
 OPEN_ORDERS_MAX = 2
-INDEXES = ("orders", "open_orders", "by_client", "by_ref")
+INDEXES = ("orders", "open_orders", "revivable_orders", "by_client", "by_ref")
 
 choices = st.integers(0, 5)
 qtys = st.integers(1, 9).map(Decimal)
@@ -137,7 +137,7 @@ class DialogMachine(RuleBasedStateMachine):
     def modifies_the_limit(self, choice: int, order_qty: Decimal | None, limit_px: Decimal) -> None:
         self.take(inputs.Modify(ALICE, self.key(choice), order_qty, limit_px))
 
-    @precondition(lambda self: self.state.open_orders)
+    @precondition(lambda self: self.state.open_orders or self.state.revivable_orders)
     @rule(choice=choices, whatever=st.sampled_from([False, False, True]))
     def cancels(self, choice: int, whatever: bool) -> None:
         """One order, or whatever is open because the client is lost."""
@@ -238,10 +238,12 @@ class DialogMachine(RuleBasedStateMachine):
         self.take(inputs.Hello(cause, "store-1", Environment.PAPER, (ACCOUNT,), ("USD",), self.broker_seq))
         while self.log:
             self.take(self.logged(self.log.popleft()))
-        for order in list(self.state.open_orders_at("paper")):
+        for order in list(self.state.unsettled_orders_at("paper")):
             booked = self.books[order.order_ref]
             booked.acked = booked.acked or booked.received
             fate = Fate.WORKING if booked.received else Fate.NEVER_RECEIVED
+            if booked.received and not booked.live:
+                fate = Fate.FILLED
             answer = inputs.RefState(cause, order.order_ref, fate, booked.cum_qty, Reason.UNSPECIFIED, "", "B-1")
             self.take(answer)
         self.up = True
@@ -331,7 +333,7 @@ class DialogMachine(RuleBasedStateMachine):
                 assert (state.status is OrderStatus.PENDING_REPLACE) == modifying
                 if waits and self.up:
                     assert state.status is OrderStatus.PENDING_NEW or modifying, "what can go out does not wait"
-            else:
+            elif not modifying or state.status is not OrderStatus.FILLED:
                 assert not waits, "who asked has heard"
 
     @invariant()
@@ -361,8 +363,8 @@ class DialogMachine(RuleBasedStateMachine):
     # How the rules speak.
 
     def key(self, choice: int) -> OrderKey:
-        """Of an order that is open."""
-        orders = list(self.state.open_orders)
+        """Of an order that is open, or may be again."""
+        orders = [*self.state.open_orders, *self.state.revivable_orders]
         return OrderKey(order_id=orders[choice % len(orders)])
 
     def at_broker(self, which: Which) -> list[Booked]:

@@ -533,7 +533,9 @@ class OrderCanceled(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     BROKER_TIME_FIELD_NUMBER: _builtins.int
     reason: _reason_pb2.Reason.ValueType
-    """Why: unspecified when it was asked for."""
+    """Why: unspecified when a client asked for it, DISCONNECTED when the order's client was gone and had asked for that;
+    else the broker's reason.
+    """
     text: _builtins.str
     """The same in words."""
     @_builtins.property
@@ -793,12 +795,19 @@ class CancelRequested(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    cancel_reason: _reason_pb2.Reason.ValueType
+    """Why there is a cancel: unspecified when a client asked for it, DISCONNECTED when the order's client was gone and
+    had asked for that.
+    """
     def __init__(
         self,
+        *,
+        cancel_reason: _reason_pb2.Reason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -811,16 +820,20 @@ class CancelStashed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
     reason: _reason_pb2.Reason.ValueType
-    """Why it waits: unspecified before the ack, BROKER_DOWN when the link is down."""
+    """Why it waits: unspecified before the ack and while a modify is out, BROKER_DOWN when the link is down."""
+    cancel_reason: _reason_pb2.Reason.ValueType
+    """Why there is a cancel, as in CancelRequested."""
     def __init__(
         self,
         *,
         reason: _reason_pb2.Reason.ValueType = ...,
+        cancel_reason: _reason_pb2.Reason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
