@@ -7,6 +7,8 @@ import pytest
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.types.v1.order_pb2 import ORDER_STATUS_FILLED
 from pitline_client import (
+    FOK,
+    NotSentError,
     ResumeToken,
     SlowConsumerError,
     SupersededError,
@@ -15,6 +17,7 @@ from pitline_client import (
     attendance,
     connect,
     of_accounts,
+    outbox,
 )
 from pitline_client import events as events_module
 from support.fake_ems import FakeEms, Loss
@@ -218,6 +221,44 @@ async def test_server_that_restarts_is_found_again() -> None:
         await order.filled()
         await later.filled()
     await server.stop()
+
+
+async def test_orders_that_want_the_moment_are_not_sent_long_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ems = FakeEms()
+    server = InProcess(ems.serving)
+    await server.start()
+    async with connect(server.address, "me") as client:
+        await server.stop()
+        market = client.buy("BTC-USDT", 1, account="paper.main")
+        fok = client.buy("BTC-USDT", 2, account="paper.main", limit_px=200, time_in_force=FOK)
+        rests = client.buy("BTC-USDT", 3, account="paper.main", limit_px=90)
+        market.cancel()
+        monkeypatch.setattr(outbox, "SUBMIT_AGE_SECONDS_MAX", -1)  # as if it had been long
+        await server.start()
+        for order in (market, fok):
+            with pytest.raises(NotSentError, match="waited for the stream"):
+                await order.done()
+        await rests.acked()
+        monkeypatch.undo()
+        await client.buy("BTC-USDT", 4, account="paper.main").filled()
+    assert [order.terms.order_qty for order in ems.rules.orders.values()] == ["3", "4"]
+    await server.stop()
+
+
+@pytest.mark.parametrize("loss", Loss)
+async def test_old_order_that_was_sent_is_given_up_only_if_the_ems_does_not_have_it(
+    ems: FakeEms, loss: Loss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect(ems.address, "me") as client:
+        ems.losses.append(loss)
+        monkeypatch.setattr(outbox, "SUBMIT_AGE_SECONDS_MAX", -1)
+        order = client.buy("BTC-USDT", 1, account="paper.main")
+        if loss is Loss.BEFORE_ACTING:
+            with pytest.raises(NotSentError):
+                await order.filled()
+        else:
+            await order.filled()
+    assert len(ems.rules.orders) == (0 if loss is Loss.BEFORE_ACTING else 1)
 
 
 async def test_iterator_that_falls_behind_is_cut_off(ems: FakeEms, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,9 @@ its awaits, so that what a program reads is always the state after a whole event
 
 import asyncio
 import itertools
+import logging
 import secrets
+import time
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -16,7 +18,7 @@ from pitline.ems.v1.command_pb2 import Command, OnDisconnect, Open, OrderKey, Su
 from pitline.ems.v1.event_pb2 import Event
 from pitline.types.v1.account_pb2 import Account
 from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL, OrderTerms, TimeInForce
-from pitline.types.v1.reason_pb2 import REASON_DUPLICATE_ID
+from pitline.types.v1.reason_pb2 import REASON_DUPLICATE_ID, REASON_UNKNOWN_ORDER
 from pitline_client.attendance import Attendance
 from pitline_client.blotter import Blotter
 from pitline_client.caller import Caller
@@ -24,19 +26,22 @@ from pitline_client.errors import (
     CallRefusedError,
     CommandRefusedError,
     LeftError,
+    NotSentError,
     UnansweredError,
     UnreachableError,
 )
 from pitline_client.events import EventStream
 from pitline_client.handles import Handles
 from pitline_client.intake import Intake, ResumeToken
-from pitline_client.limits import LEAVE_SECONDS_MAX
+from pitline_client.limits import LEAVE_SECONDS_MAX, SUBMIT_AGE_SECONDS_MAX
 from pitline_client.loading import load
 from pitline_client.numbers import Number
 from pitline_client.orders import OrderHandle
 from pitline_client.outbox import Outbox
 from pitline_client.terms import DAY, KEEP, OWN, order_terms
 from pitline_client.views import OrderView, PositionView
+
+_log = logging.getLogger(__name__)
 
 
 def connect(
@@ -55,8 +60,11 @@ def connect(
     same client id and view. An older stream of the same client id is superseded.
 
     A stream that is lost is opened again and resumed, for as long as it takes; commands are taken meanwhile and leave
-    then. Leaving the block by its end logs out, after the last command was answered. Leaving it by an exception does
-    not: then `on_disconnect` applies, as when the program dies (KEEP, or CANCEL_MINE after 0 to 3600 s of grace).
+    then. But MARKET, IOC and FOK orders that are older than 2 s by then, and that the EMS does not have, are not sent:
+    their handles raise NotSentError.
+
+    Leaving the block by its end logs out, after the last command was answered. Leaving it by an exception does not:
+    then `on_disconnect` applies, as when the program dies (KEEP, or CANCEL_MINE after 0 to 3600 s of grace).
 
     `heartbeat_seconds`, 1 to 60: signs of life are owed by both sides; 0: only the transport watches.
 
@@ -260,11 +268,33 @@ class Client(Caller):
             for command in self._outbox.abandon_sent():
                 text = "the EMS came back with another journal, and may or may not have acted on the command before"
                 self._handles.refuse(command, UnansweredError(text))
+        try:
+            await self._give_up_overdue()
+            await self._find_missing()
+        except UnreachableError:
+            return  # the stream is about to be lost as well, and the next one looks again
+
+    async def _give_up_overdue(self) -> None:
+        for command, sent in self._outbox.overdue(time.time()):
+            client_order_id = command.submit.client_order_id
+            if sent and await self._ems_has(client_order_id):
+                continue  # sent again, it is answered as a duplicate
+            self._outbox.answer(command.command_id)
+            text = f"order {client_order_id} waited for the stream for more than {SUBMIT_AGE_SECONDS_MAX:.0f} s"
+            _log.warning("not sent: %s", text)  # its handle may be gone
+            self._handles.refuse(command, NotSentError(text))
+
+    async def _ems_has(self, client_order_id: str) -> bool:
+        try:
+            await self.get_order(OrderKey(client_order_id=client_order_id))
+        except CallRefusedError as error:
+            return error.reason != REASON_UNKNOWN_ORDER
+        return True
+
+    async def _find_missing(self) -> None:
         for handle in self._handles.missing(self._blotter):
             try:
                 order = await self.get_order(OrderKey(client_order_id=handle.client_order_id))
-            except UnreachableError:
-                return  # the stream is about to be lost as well, and the next one looks again
             except CallRefusedError as error:
                 handle.fail(error)
             else:
@@ -305,7 +335,7 @@ class Client(Caller):
     def _send(self, command: Command) -> None:
         self._check()
         command.command_id = next(self._ids)
-        self._outbox.put(command)
+        self._outbox.put(command, time.time())  # of the wall: a machine that was asleep is late too
         self._attendance.wake()
 
     def _only_account(self) -> str:

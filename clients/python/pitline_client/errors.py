@@ -47,6 +47,11 @@ class BacklogError(PitlineError):
     """Too many commands wait for an answer; this one was not taken."""
 
 
+class NotSentError(PitlineError):
+    """The order wanted the price of its moment, and the stream was lost for too long: the EMS does not have it, and it
+    is not sent any more."""
+
+
 class UnansweredError(PitlineError):
     """Commands were sent, and this client cannot find out what became of them; the text says why."""
 

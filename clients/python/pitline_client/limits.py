@@ -9,6 +9,10 @@ COMMAND_BYTES_MAX = 64 * 1024
 COMMANDS_WAITING_MAX = 100_000
 """Commands without an answer. A client that far ahead of its server has lost control: BacklogError."""
 
+SUBMIT_AGE_SECONDS_MAX = 2.0
+"""Age up to which an order that wants the price of its moment (MARKET, IOC, FOK) is sent once a lost stream is back. An
+older one is given up: NotSentError. Orders that rest are sent at any age."""
+
 EVENTS_WAITING_MAX = 65_536
 """Events that wait for one iterator, some 50 MB. It is cut off with its last seq: SlowConsumerError."""
 
