@@ -13,11 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 import grpc
 
-from paper_broker.config import PaperSettings
+from paper_broker.config import WEEKDAYS, PaperSettings
 from paper_broker.core.accounts import Account, FeeRates
 from paper_broker.core.feed import MarketChange
 from paper_broker.core.hours import TradingHours
-from paper_broker.core.instruments import DayEnd
 from paper_broker.core.rules import Rules
 from paper_broker.core.state import State
 from paper_broker.engine import Engine
@@ -116,7 +115,13 @@ def _latency(settings: PaperSettings) -> Latency:
 def _hours(settings: PaperSettings, market: Market) -> dict[str, TradingHours]:
     _check_listed(settings.hours, market, "hours")
     return {
-        symbol: TradingHours(*(DayEnd(at.hour, at.minute, hours.time_zone) for at in (hours.open, hours.close)))
+        symbol: TradingHours(
+            hours.open,
+            hours.close,
+            hours.time_zone,
+            frozenset(WEEKDAYS.index(day) for day in hours.days),
+            frozenset(hours.closed),
+        )
         for symbol, hours in settings.hours.items()
     }
 

@@ -3,10 +3,10 @@
 PITLINE_PAPER_PLAYBACK__SPEED=10 is `speed = 10` under `[playback]`.
 """
 
-from datetime import time
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
@@ -50,14 +50,34 @@ class FeeSettings(Section):
     taker: FeeRate
 
 
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
+
+
 class HoursSettings(Section):
-    """From when to when a symbol trades, every day; over midnight when it closes at an earlier time than it opens."""
+    """When a symbol trades: one session a day, on the days that have one.
+
+    Futures that rest on Friday and Saturday evening, open from 18:00 to 17:00 of the next day:
+
+        [hours.ES]
+        open = "18:00"
+        close = "17:00"
+        time_zone = "America/New_York"
+        days = ["sunday", "monday", "tuesday", "wednesday", "thursday"]
+        closed = ["2026-12-24", "2026-12-31"]
+    """
 
     open: time
     close: time
-    """Hours and minutes, "09:30"."""
+    """Hours and minutes, "09:30". Over midnight when it closes at an earlier time than it opens; then the session
+    belongs to the day on which it opens."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-    """IANA name."""
+    """IANA name; the hours follow its clock when that changes. A time that the clock skips is as much later, one that
+    comes twice is the first."""
+    days: list[Weekday] = Field(default_factory=lambda: list(WEEKDAYS), min_length=1)
+    """Days on which a session opens."""
+    closed: list[date] = Field(default_factory=list[date])
+    """Holidays: days on which none opens all the same, "2026-12-25"."""
 
     @model_validator(mode="after")
     def _differ(self) -> Self:

@@ -1,6 +1,6 @@
 """Settings of the paper broker: defaults, the file, and what is refused."""
 
-from datetime import time
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 
@@ -64,12 +64,16 @@ def test_rules_are_neutral_unless_they_are_chosen(tmp_path: Path) -> None:
         open = "09:30"
         close = 16:00:00
         time_zone = "America/New_York"
+        days = ["monday", "friday"]
+        closed = ["2026-12-25", 2026-12-28]
         """
     )
     chosen = load(PaperSettings, file)
     assert (chosen.submit_latency_ms, chosen.cancel_latency_ms) == ((20, 50.5), 15)
     assert chosen.fees["X-USD"].maker == Decimal("-0.0001")
-    assert (chosen.hours["X-USD"].open, chosen.hours["X-USD"].close) == (time(9, 30), time(16))
+    hours = chosen.hours["X-USD"]
+    assert (hours.open, hours.close, hours.days) == (time(9, 30), time(16), ["monday", "friday"])
+    assert hours.closed == [date(2026, 12, 25), date(2026, 12, 28)]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,9 @@ def test_rules_are_neutral_unless_they_are_chosen(tmp_path: Path) -> None:
         ('hours = { "X-USD" = { open = "09:00", close = "09:00" } }', "hours.X-USD"),
         ('hours = { "X-USD" = { open = "09:00", close = "17:00:30" } }', "hours.X-USD"),
         ('hours = { "X-USD" = { open = "9", close = "17:00", time_zone = "Mars/Base" } }', "hours.X-USD.time_zone"),
+        ('hours = { "X-USD" = { open = "09:00", close = "17:00", days = [] } }', "hours.X-USD.days"),
+        ('hours = { "X-USD" = { open = "09:00", close = "17:00", days = ["mon"] } }', "hours.X-USD.days"),
+        ('hours = { "X-USD" = { open = "09:00", close = "17:00", closed = ["xmas"] } }', "hours.X-USD.closed"),
         ("color = 1", "color"),
     ],
 )

@@ -1,7 +1,9 @@
 """What the settings choose: price improvement, queue position, cash alone, trading hours, fees by symbol."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,6 @@ from paper_broker.core.accounts import FeeRates
 from paper_broker.core.events import Filled
 from paper_broker.core.feed import Side
 from paper_broker.core.hours import TradingHours
-from paper_broker.core.instruments import DayEnd
 from paper_broker.core.rules import Rules
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def test_cash_and_positions_never_fall_below_nothing(new_floor: "NewFloor", step
 
 
 def hours(opens: int, closes: int, zone: str = "UTC") -> TradingHours:
-    return TradingHours(DayEnd(opens, 0, zone), DayEnd(closes, 0, zone))
+    return TradingHours(time(opens), time(closes), zone)
 
 
 def test_outside_the_hours_orders_are_rejected_and_nothing_fills_until_they_begin(new_floor: "NewFloor") -> None:
@@ -210,6 +211,64 @@ def test_hours_are_those_of_the_zone_and_may_cross_midnight(
     floor: "Floor", opens: int, closes: int, zone: str, is_open: bool
 ) -> None:
     assert hours(opens, closes, zone).is_open(floor.now_ns) is is_open
+
+
+def at(moment: str) -> int:
+    """A moment in UTC, ns since 1970."""
+    return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+# 2026: New York's clock goes forward on Sunday 8 March at 02:00 and back on Sunday 1 November.
+STOCKS = TradingHours(
+    time(9, 30), time(16), "America/New_York", frozenset(range(5)), frozenset({date(2026, 11, 26), date(2026, 12, 25)})
+)
+FUTURES = TradingHours(time(18), time(17), "America/New_York", frozenset({6, 0, 1, 2, 3}))
+NIGHT = TradingHours(time(1), time(2, 30), "America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("hours", "turns"),
+    [
+        pytest.param(
+            STOCKS,
+            ["2026-03-06 14:30", "2026-03-06 21:00", "2026-03-09 13:30", "2026-03-09 20:00", "2026-03-10 13:30"],
+            id="over a weekend the clock goes forward, and the session keeps its hours there",
+        ),
+        pytest.param(
+            STOCKS,
+            ["2026-10-30 13:30", "2026-10-30 20:00", "2026-11-02 14:30", "2026-11-02 21:00"],
+            id="over a weekend the clock goes back",
+        ),
+        pytest.param(
+            STOCKS,
+            ["2026-11-25 14:30", "2026-11-25 21:00", "2026-11-27 14:30"],
+            id="no session on a closed day",
+        ),
+        pytest.param(
+            FUTURES,
+            ["2026-03-05 23:00", "2026-03-06 22:00", "2026-03-08 22:00", "2026-03-09 21:00", "2026-03-09 22:00"],
+            id="over midnight, from Sunday evening to Friday evening",
+        ),
+        pytest.param(
+            NIGHT,
+            ["2026-03-07 06:00", "2026-03-07 07:30", "2026-03-08 06:00", "2026-03-08 07:30", "2026-03-09 05:00"],
+            id="a close that the clock skips is as much later",
+        ),
+        pytest.param(
+            NIGHT,
+            ["2026-10-31 05:00", "2026-10-31 06:30", "2026-11-01 05:00", "2026-11-01 07:30", "2026-11-02 06:00"],
+            id="an opening that comes twice is the first, and the session an hour longer",
+        ),
+    ],
+)
+def test_sessions_are_those_of_the_days_and_follow_the_clock_of_the_zone(hours: TradingHours, turns: list[str]) -> None:
+    moments = [at(turn) for turn in turns]
+    for place, (moment, following) in enumerate(pairwise(moments)):
+        opens = place % 2 == 0
+        assert hours.is_open(moment) is opens
+        assert hours.is_open(moment - 1) is not opens
+        assert hours.next_turn_ns(moment - 1) == moment
+        assert hours.next_turn_ns(moment) == following
 
 
 def test_symbol_with_fees_of_its_own_is_charged_those(floor: "Floor") -> None:
