@@ -65,6 +65,11 @@ def a_symbol(value: str, field: str) -> str:
     return _matching(_SYMBOL, value, field, "1 to 32 of A-Z a-z 0-9 . / _ -")
 
 
+def a_symbol_prefix(value: str, field: str) -> str:
+    """The beginning of a symbol, or empty."""
+    return a_symbol(value, field) if value else value
+
+
 @lru_cache(CHECKED_MAX)
 def an_account(value: str, field: str) -> str:
     """The EMS's name of an account: broker, dot, the broker's own name."""
@@ -152,6 +157,14 @@ def page_size(value: int, field: str, default: int, maximum: int) -> int:
     if value > maximum:
         raise malformed(reason_pb2.REASON_OUT_OF_RANGE, field, f"{field} is {value}, more than {maximum}")
     return value or default
+
+
+def page_token(value: str, field: str, form: re.Pattern[str]) -> str:
+    """A token of the form that this server gives, or empty."""
+    if value and form.fullmatch(value) is None:
+        text = f"{field} is {shown(value)}, none that this server gave"
+        raise malformed(reason_pb2.REASON_MALFORMED, field, text)
+    return value
 
 
 def _matching(pattern: re.Pattern[str], value: str, field: str, form: str) -> str:

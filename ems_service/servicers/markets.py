@@ -1,6 +1,7 @@
 """MarketDataService: instruments, and quotes from the shared feeds."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import grpc
 import grpc.aio
 
 from ems_service.broker_link import BrokerLink
-from ems_service.convert.checks import a_symbol, absent, malformed, page_size, shown
+from ems_service.convert.checks import a_symbol, a_symbol_prefix, absent, malformed, page_size, page_token, shown
 from ems_service.feeds import Feed
 from ems_service.limits import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, QUOTES_BYTES_MAX, SUBSCRIPTIONS_MAX
 from pitline.ems.v1 import market_data_service_pb2 as pb
@@ -18,6 +19,9 @@ from pitline_rpc.batch import BatchWriter
 from pitline_rpc.status import Refused
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_PAGE_TOKEN = re.compile("[A-Za-z0-9_-]{1,32}:[A-Za-z0-9./_-]{1,32}")
+"""Broker and symbol."""
 
 
 class Markets(MarketDataServiceServicer):
@@ -32,7 +36,9 @@ class Markets(MarketDataServiceServicer):
         """Instruments, by broker and symbol; the page token is the last one of the page before, "broker:symbol"."""
         if request.broker and request.broker not in self._links:
             raise _unknown(f"no broker {shown(request.broker)}", "broker")
+        prefix = a_symbol_prefix(request.symbol_prefix, "symbol_prefix")
         size = page_size(request.page_size, "page_size", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+        after = page_token(request.page_token, "page_token", _PAGE_TOKEN)
         found = sorted(
             (instrument for link in self._links.values() for instrument in link.instruments), key=_broker_and_symbol
         )
@@ -40,8 +46,8 @@ class Markets(MarketDataServiceServicer):
             instrument
             for instrument in found
             if request.broker in ("", instrument.key.broker)
-            and instrument.key.symbol.startswith(request.symbol_prefix)
-            and _broker_and_symbol(instrument) > request.page_token
+            and instrument.key.symbol.startswith(prefix)
+            and _broker_and_symbol(instrument) > after
         ]
         token = _broker_and_symbol(page[size - 1]) if len(page) > size else ""
         return pb.ListInstrumentsResponse(instruments=page[:size], next_page_token=token)

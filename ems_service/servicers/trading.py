@@ -1,5 +1,6 @@
 """TradingService: the two-way stream, its unary twins, and reads."""
 
+import re
 from collections.abc import AsyncIterator
 from itertools import islice
 from typing import Any
@@ -14,10 +15,9 @@ from ems_service.convert.checks import (
     an_account,
     an_id,
     an_id_or_none,
-    malformed,
     one_of,
     page_size,
-    shown,
+    page_token,
 )
 from ems_service.core.inputs import Cause
 from ems_service.core.order import Order
@@ -34,10 +34,11 @@ from ems_service.servicers.trade import Trade
 from ems_service.servicers.unary import WaitFor, settled
 from pitline.ems.v1 import trading_service_pb2 as pb
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceServicer
-from pitline.types.v1 import reason_pb2
 from pitline_rpc.status import Refused
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_PAGE_TOKEN = re.compile("[0-9]{1,19}")
 
 PRINCIPAL = "local"
 """Who every caller is, as long as nobody has to say so: this EMS serves its own machine."""
@@ -108,7 +109,8 @@ class Trading(TradingServiceServicer):
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         """Orders, newest first; the page token is the order number below which the page begins."""
         size = page_size(request.page_size, "page_size", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
-        below = _page_token(request.page_token)
+        token = page_token(request.page_token, "page_token", _PAGE_TOKEN)
+        below = int(token) if token else None
         owners = a_filter(request.client_ids, "client_ids", an_id)
         accounts = a_filter(request.accounts, "accounts", an_account)
         symbols = a_filter(request.symbols, "symbols", a_symbol)
@@ -174,12 +176,3 @@ def _cause(request: pb.SubmitOrderRequest | pb.ModifyOrderRequest | pb.CancelOrd
 
 def _wait_for(value: int) -> WaitFor:
     return one_of(WaitFor, value, "wait_for", default=WaitFor.COMMITTED)
-
-
-def _page_token(token: str) -> int | None:
-    if not token:
-        return None
-    if not (token.isascii() and token.isdigit() and len(token) < 20):
-        text = f"page_token is {shown(token)}, none that this server gave"
-        raise malformed(reason_pb2.REASON_MALFORMED, "page_token", text)
-    return int(token)

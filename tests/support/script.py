@@ -30,6 +30,12 @@ class ScriptedMarket:
         """The market trades."""
         return await self._step(MarketUpdate(key=InstrumentKey(symbol=symbol), trade=Trade(price=px, qty=qty)))
 
+    async def reaches(self, time_ns: int, symbol: str = "X-USD") -> int:
+        """The market's time is this, ns since 1970, later than now; nobody quotes then."""
+        update = MarketUpdate(key=InstrumentKey(symbol=symbol), quote=Quote())
+        update.market_time.FromNanoseconds(time_ns)
+        return await self._step(update)
+
     async def _step(self, update: MarketUpdate) -> int:
         response = await self._script.Step(StepRequest(updates=[update]), wait_for_ready=True, timeout=DEADLINE_SECONDS)
         return response.head_broker_seq

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ems_service.app
 import paper_broker.app
@@ -62,9 +63,9 @@ async def sim_stack(folder: Path, sim: Sim | None = None) -> AsyncGenerator[SimS
 
 
 @asynccontextmanager
-async def paper_stack(folder: Path, *, fill_at_market: bool = False) -> AsyncGenerator[PaperStack]:
-    """An EMS that has found its paper broker."""
-    paper = paper_in_process(folder / "paper", fill_at_market=fill_at_market)
+async def paper_stack(folder: Path, **choices: Any) -> AsyncGenerator[PaperStack]:
+    """An EMS that has found its paper broker; `choices` are settings of that which are not the default ones."""
+    paper = paper_in_process(folder / "paper", **choices)
     await paper.start()
     ems = ems_in_process(folder / "ems", {"paper": paper.address})
     await ems.start()
@@ -107,7 +108,7 @@ def ems_in_process(data_dir: Path, brokers: Mapping[str, str]) -> InProcess:
     return InProcess(serving)
 
 
-def paper_in_process(data_dir: Path, *, symbols: tuple[str, ...] = (), fill_at_market: bool = False) -> InProcess:
+def paper_in_process(data_dir: Path, *, symbols: tuple[str, ...] = (), **choices: Any) -> InProcess:
     """A paper broker with a scripted market in this process, not started; `symbols` are the default ones if empty."""
 
     def serving(bind: str) -> AbstractAsyncContextManager[Listening]:
@@ -117,7 +118,7 @@ def paper_in_process(data_dir: Path, *, symbols: tuple[str, ...] = (), fill_at_m
             durability="flush",
             market="script",
             playback=MarketSettings(symbols=symbols),
-            fill_at_market=fill_at_market,
+            **choices,
         )
         return paper_broker.app.serving(settings)
 

@@ -1,11 +1,11 @@
 """Every field that a client can set, one row each: what it must refuse, and how the refusal reads.
 
-The fields are enumerated from the descriptors: of Command, of every unary request of TradingService, of WatchRequest
-and of QuotesRequest, with all messages reachable from them. A field without a row fails, so does a row without a field.
+The fields are enumerated from the descriptors: of Command and of every request of the three services, with all messages
+reachable from them. A field without a row fails, so does a row without a field, and a call that is served without rows.
 Every row goes over real sockets; what can be asked without them is asked directly too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,7 +21,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ems_service.convert import command
 from ems_service.core.inputs import Cause
 from ems_service.servicers.subscription import opening_of, watching_of
-from pitline.ems.v1 import market_data_service_pb2, trading_service_pb2
+from pitline.ems.v1 import admin_service_pb2, market_data_service_pb2, trading_service_pb2
+from pitline.ems.v1.admin_service_pb2 import GetStatusRequest
 from pitline.ems.v1.command_pb2 import (
     ON_DISCONNECT_CANCEL_MINE,
     AckSeq,
@@ -37,11 +38,9 @@ from pitline.ems.v1.command_pb2 import (
     SubmitGroup,
     View,
 )
-from pitline.ems.v1.market_data_service_pb2 import QuotesRequest, Subscription
+from pitline.ems.v1.market_data_service_pb2 import ListInstrumentsRequest, QuotesRequest, Subscription
 from pitline.ems.v1.trading_service_pb2 import (
     CancelOrderRequest,
-    CancelOrdersRequest,
-    GetGroupRequest,
     GetOrderRequest,
     ListAccountsRequest,
     ListOrdersRequest,
@@ -224,6 +223,15 @@ ROWS: dict[str, Row] = {
     "WatchRequest.symbols": a_filter("X-USD", a_symbol()),
     "WatchRequest.client_ids": a_filter("A", an_id()),
     "WatchRequest.heartbeat_seconds": at_most(60),
+    "ListInstrumentsRequest.broker": [
+        Bad(value, "UNKNOWN_SYMBOL", "no broker") for value in ("nobody", "a b", "x" * MEGABYTE)
+    ],
+    "ListInstrumentsRequest.symbol_prefix": a_symbol(required=False),
+    "ListInstrumentsRequest.page_size": at_most(1000),
+    "ListInstrumentsRequest.page_token": [
+        Bad(value, "MALFORMED", "none that this server gave")
+        for value in ("x", "sim:", ":X-USD", "sim:X USD", "sim:X-USD\n", "sim:" + "x" * 33, "x" * MEGABYTE)
+    ],
     "QuotesRequest.subscriptions": [
         Bad([], "OUT_OF_RANGE", "0 subscriptions, not 1 to 1000"),
         Bad([Subscription()] * 1001, "OUT_OF_RANGE", "1001 subscriptions, not 1 to 1000"),
@@ -241,8 +249,30 @@ ROWS: dict[str, Row] = {
     "Subscription.bar_interval_seconds": [Bad([value], "UNSUPPORTED", WHY) for value in (0, 1, 2**32 - 1)],
 }
 
-NOT_SERVED = (CancelOrdersRequest, GetGroupRequest)
-"""Requests of calls that this server does not answer at all; their fields need no rows."""
+SERVICES = {
+    service.name: service
+    for contract in (trading_service_pb2, market_data_service_pb2, admin_service_pb2)
+    for service in contract.DESCRIPTOR.services_by_name.values()
+}
+METHODS = [method for service in SERVICES.values() for method in service.methods]
+
+NOT_SERVED = {
+    "CancelOrders",
+    "GetGroup",
+    "ListBars",
+    "Signals",
+    "Halt",
+    "Resume",
+    "ResolveOrder",
+    "AdoptPosition",
+    "AdoptBroker",
+    "Grant",
+    "Revoke",
+    "ListGrants",
+    "SetRiskLimits",
+    "ListRiskLimits",
+}
+"""Calls that this server does not answer at all, whatever they ask; the fields of their requests need no rows."""
 
 _TERMS = buy("1", "X-USD", limit="100", account="sim.main")
 _KEY = OrderKey(client_order_id="a-1", client_id="A")
@@ -272,6 +302,8 @@ SOUND: list[Message] = [
     ListPositionsRequest(),
     ListAccountsRequest(),
     WatchRequest(client_id="A", view=View()),
+    ListInstrumentsRequest(),
+    GetStatusRequest(),
     QuotesRequest(subscriptions=[Subscription(key=InstrumentKey(broker="sim", symbol="X-USD"))]),
 ]
 
@@ -281,10 +313,7 @@ SOUND: list[Message] = [
 
 def roots() -> list[Descriptor]:
     """The message of each call that a client makes; of the Trade stream each single command."""
-    trading = trading_service_pb2.DESCRIPTOR.services_by_name["TradingService"]
-    quotes = market_data_service_pb2.DESCRIPTOR.services_by_name["MarketDataService"].methods_by_name["Quotes"]
-    requests = [method.input_type for method in (*trading.methods, quotes)]
-    served = [request for request in requests if request.name not in {kind.DESCRIPTOR.name for kind in NOT_SERVED}]
+    served = [method.input_type for method in METHODS if method.name not in NOT_SERVED]
     return [Command.DESCRIPTOR if request.name == "TradeRequest" else request for request in served]
 
 
@@ -451,6 +480,16 @@ ALL_CASES = [case for place in PLACES for case in cases(place)]
 # The table itself
 
 
+def test_the_three_services_are_all_there_are() -> None:
+    assert sorted(SERVICES) == ["AdminService", "MarketDataService", "TradingService"]
+    assert {method.name for method in METHODS} > NOT_SERVED
+
+
+def test_every_call_that_is_served_has_a_sound_message() -> None:
+    sound = {message.DESCRIPTOR.name for message in SOUND}
+    assert {root.name for root in roots()} == sound
+
+
 def test_every_field_has_a_row_and_every_row_a_field() -> None:
     fields = {place.key for place in PLACES}
     assert fields - set(ROWS) == set(), "fields without a row"
@@ -604,13 +643,36 @@ async def test_over_sockets_every_bad_open_is_refused_and_may_come_again(tmp_pat
             await a.sees("snapshot_complete")
 
 
-async def test_calls_that_are_not_served_say_so(tmp_path: Path) -> None:
+async def test_over_sockets_calls_that_are_not_served_say_so_whatever_is_in_them(tmp_path: Path) -> None:
     async with sim_stack(tmp_path) as stack:
-        for call in (
-            stack.desk.trading.CancelOrders(CancelOrdersRequest(client_id="A")),
-            stack.desk.trading.GetGroup(GetGroupRequest(client_id="A")),
-        ):
-            assert (await refused(call)).code is grpc.StatusCode.UNIMPLEMENTED
+        await _with_an_order(stack)
+        before = await _everything(stack)
+        for method in METHODS:
+            if method.name in NOT_SERVED:
+                for request in _requests_with_one_field(method.input_type):
+                    code = (await refused(_call(stack, method, request))).code
+                    assert code is grpc.StatusCode.UNIMPLEMENTED, f"{method.full_name}: {request}"
+        assert await _everything(stack) == before
+
+
+def _requests_with_one_field(kind: Descriptor) -> Iterator[Message]:
+    yield GetMessageClass(kind)()
+    for field in kind.fields:
+        request = GetMessageClass(kind)()
+        _put(request, field, _sample(field))
+        yield request
+
+
+def _call(stack: SimStack, method: MethodDescriptor, request: Message) -> Awaitable[Any]:
+    """As the generated stubs have it."""
+    assert method.containing_service is not None
+    stub: Any = {
+        "TradingService": stack.desk.trading,
+        "MarketDataService": stack.desk.market,
+        "AdminService": stack.desk.admin,
+    }[method.containing_service.name]
+    call = getattr(stub, method.name)(request)
+    return anext(aiter(call)) if method.server_streaming else call
 
 
 async def _with_an_order(stack: SimStack) -> None:
@@ -628,26 +690,8 @@ async def _everything(stack: SimStack) -> tuple[object, ...]:
 
 
 async def _refusal_of_call(stack: SimStack, message: Message) -> Refused | None:
-    trading = stack.desk.trading
-    match message:
-        case SubmitOrderRequest():
-            return await refused(trading.SubmitOrder(message))
-        case ModifyOrderRequest():
-            return await refused(trading.ModifyOrder(message))
-        case CancelOrderRequest():
-            return await refused(trading.CancelOrder(message))
-        case GetOrderRequest():
-            return await refused(trading.GetOrder(message))
-        case ListOrdersRequest():
-            return await refused(trading.ListOrders(message))
-        case ListPositionsRequest():
-            return await refused(trading.ListPositions(message))
-        case WatchRequest():
-            return await refused(anext(aiter(trading.Watch(message))))
-        case QuotesRequest():
-            return await refused(anext(aiter(stack.desk.market.Quotes(message))))
-        case _:
-            raise AssertionError(message)
+    (method,) = (method for method in METHODS if method.input_type.full_name == message.DESCRIPTOR.full_name)
+    return await refused(_call(stack, method, message))
 
 
 async def _refusal_on_stream(a: Client, message: Any, command_id: str) -> Refused:
