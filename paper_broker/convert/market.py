@@ -10,7 +10,7 @@ from typing import assert_never
 
 import grpc
 
-from paper_broker.convert.requests import invalid
+from paper_broker.convert.requests import invalid, time_ns
 from paper_broker.core.feed import BookSet, Halted, Level, MarketChange, Opened, Printed, Side, TopSet
 from paper_broker.core.instruments import Listing, NotAMultiple, plain
 from paper_broker.core.order_book import OrderBook
@@ -132,8 +132,15 @@ def changes(
         if listing is None:
             text = f"symbol {message.key.symbol[:NAME_LENGTH_MAX]!r} is not one of {', '.join(sorted(listings))}"
             raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_SYMBOL", text, field=f"{place}.key.symbol")
+        for name, given in (
+            ("key.broker", bool(message.key.broker)),
+            ("receive_time", message.HasField("receive_time")),
+            ("missed", bool(message.missed)),
+        ):
+            if given:
+                raise invalid("UNSUPPORTED", f"{place}.{name}", "a script does not say it")
         if message.HasField("market_time"):
-            now_ns = message.market_time.ToNanoseconds()
+            now_ns = time_ns(message.market_time, f"{place}.market_time")
         made.append(_change(message, listing, now_ns, place))
     return made
 

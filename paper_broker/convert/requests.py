@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TypeVar, assert_never
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from paper_broker.core.commands import Cancel, Command, Modify, Submit, Unreadable, UnreadableModify
 from paper_broker.core.feed import Side
@@ -24,7 +25,7 @@ from pitline_rpc.status import Refused
 _REF = re.compile(r"[A-Z0-9]{1,20}")
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
-_EXPIRE_SECONDS_MAX = 9_000_000_000
+_SECONDS_MAX = 9_000_000_000
 """In the year 2255: ns since 1970 of later times do not fit the store's 64 bits."""
 
 _SIDES: Mapping[int, Side] = {order_pb2.SIDE_BUY: Side.BUY, order_pb2.SIDE_SELL: Side.SELL}
@@ -82,6 +83,16 @@ Request = Command | Query | Report | StoredUpTo | Heartbeat
 def invalid(reason: str, field: str, text: str) -> Refused:
     """INVALID_ARGUMENT that names the field; `reason` as in pitline.types.v1.Reason, without the prefix."""
     return Refused(grpc.StatusCode.INVALID_ARGUMENT, reason, f"{field}: {text}", field=field)
+
+
+def check_symbol(symbol: str, field: str) -> str:
+    """A symbol that may be one; whether it is one here is another question. Raises Refused."""
+    if not symbol:
+        raise invalid("REQUIRED", field, "no symbol")
+    if len(symbol) > NAME_LENGTH_MAX:
+        text = f"{_short(symbol)} has {len(symbol)} characters, more than {NAME_LENGTH_MAX}"
+        raise invalid("MALFORMED", field, text)
+    return symbol
 
 
 def check_hello(hello: request_pb2.Hello) -> None:
@@ -142,6 +153,8 @@ class _Fault(Exception):
 
 def _order(order_ref: str, order: request_pb2.NewOrder) -> Submit | Unreadable:
     try:
+        if order.request_ref != order_ref:
+            raise _Fault(Reason.MALFORMED, f"request_ref {_short(order.request_ref)} is not the order_ref {order_ref}")
         _check_offered(order)
         ord_type = _among("ord_type", order.ord_type, _ORD_TYPES, _KNOWN_ORD_TYPES)
         if ord_type is OrdType.MARKET and order.limit_px:
@@ -167,7 +180,7 @@ def _order(order_ref: str, order: request_pb2.NewOrder) -> Submit | Unreadable:
 def _modify(order_ref: str, request_ref: str, modify: request_pb2.ModifyOrder) -> Modify | UnreadableModify:
     try:
         if modify.stop_px:
-            raise _Fault(Reason.UNSUPPORTED, "stop_px is not offered here")
+            raise _Fault(Reason.UNSUPPORTED, f"stop_px {_short(modify.stop_px)} is not offered here")
         if not modify.order_qty and not modify.limit_px:
             raise _Fault(Reason.REQUIRED, "order_qty and limit_px are empty")
         return Modify(
@@ -185,25 +198,36 @@ def _check_offered(order: request_pb2.NewOrder) -> None:
         if inst not in _EXEC_INSTS:
             reason = Reason.UNSUPPORTED if inst in _KNOWN_EXEC_INSTS else Reason.UNKNOWN_VALUE
             raise _Fault(reason, f"exec_inst {inst} is not offered here")
-    present = {
-        "stop_px": bool(order.stop_px),
-        "trail": order.HasField("trail"),
-        "expire_time": order.HasField("expire_time") and order.time_in_force != order_pb2.TIME_IN_FORCE_GTD,
-    }
-    for name, is_present in present.items():
-        if is_present:
-            raise _Fault(Reason.UNSUPPORTED, f"{name} is not offered here")
+    if order.stop_px:
+        raise _Fault(Reason.UNSUPPORTED, f"stop_px {_short(order.stop_px)} is not offered here")
+    if order.HasField("trail"):
+        raise _Fault(Reason.UNSUPPORTED, "trail is not offered here")
+    if order.HasField("expire_time") and order.time_in_force != order_pb2.TIME_IN_FORCE_GTD:
+        text = f"expire_time {order.expire_time.seconds} s is not offered here without GTD"
+        raise _Fault(Reason.UNSUPPORTED, text)
 
 
 def _expire_ns(order: request_pb2.NewOrder) -> int:
     if not order.HasField("expire_time"):
         raise _Fault(Reason.REQUIRED, "expire_time is absent with GTD")
-    expire_time = order.expire_time
-    if not 0 <= expire_time.nanos < 1_000_000_000:
-        raise _Fault(Reason.MALFORMED, f"expire_time has {expire_time.nanos} nanos, not 0 to 999999999")
-    if not 0 < expire_time.seconds <= _EXPIRE_SECONDS_MAX:
-        raise _Fault(Reason.OUT_OF_RANGE, f"expire_time {expire_time.seconds} s is not in 1 .. {_EXPIRE_SECONDS_MAX}")
-    return expire_time.ToNanoseconds()
+    _check_time("expire_time", order.expire_time)
+    return order.expire_time.ToNanoseconds()
+
+
+def time_ns(value: Timestamp, field: str) -> int:
+    """A moment, ns since 1970. Raises Refused for one that the store cannot hold."""
+    try:
+        _check_time(field.rpartition(".")[2], value)
+    except _Fault as fault:
+        raise invalid(fault.reason.name, field, fault.text) from None
+    return value.ToNanoseconds()
+
+
+def _check_time(name: str, value: Timestamp) -> None:
+    if not 0 <= value.nanos < 1_000_000_000:
+        raise _Fault(Reason.MALFORMED, f"{name} has {value.nanos} nanos, not 0 to 999999999")
+    if not 0 < value.seconds <= _SECONDS_MAX:
+        raise _Fault(Reason.OUT_OF_RANGE, f"{name} {value.seconds} s is not in 1 .. {_SECONDS_MAX}")
 
 
 def _among(name: str, value: int, offered: Mapping[int, T], known: frozenset[int]) -> T:
@@ -220,7 +244,8 @@ def _name(name: str, text: str) -> str:
     if not text:
         raise _Fault(Reason.REQUIRED, f"{name} is empty")
     if len(text) > NAME_LENGTH_MAX:
-        raise _Fault(Reason.MALFORMED, f"{name} has {len(text)} characters, more than {NAME_LENGTH_MAX}")
+        text = f"{name} {_short(text)} has {len(text)} characters, more than {NAME_LENGTH_MAX}"
+        raise _Fault(Reason.MALFORMED, text)
     return text
 
 

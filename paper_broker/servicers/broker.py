@@ -12,10 +12,10 @@ import grpc.aio
 
 from paper_broker.convert import market
 from paper_broker.convert.events import CAPABILITIES
-from paper_broker.convert.requests import Request, check_hello, invalid, read
+from paper_broker.convert.requests import Request, check_hello, check_symbol, invalid, read
 from paper_broker.core.instruments import Listing
 from paper_broker.engine import Engine
-from paper_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX
+from paper_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX, NAME_LENGTH_MAX
 from paper_broker.outbound import Outbound
 from paper_broker.quotes import QuoteBoard
 from paper_broker.session import ReadEvents, Session
@@ -83,7 +83,10 @@ class BrokerServicer:
         if request.page_size > INSTRUMENTS_PAGE_MAX:
             raise invalid("OUT_OF_RANGE", "page_size", f"{request.page_size} is above {INSTRUMENTS_PAGE_MAX}")
         size = request.page_size or INSTRUMENTS_PAGE_MAX
-        after = [listing for listing in self._instruments if listing.symbol > request.page_token]
+        token = request.page_token
+        if token and all(listing.symbol != token for listing in self._instruments):
+            raise invalid("MALFORMED", "page_token", f"{token[:NAME_LENGTH_MAX]!r} is none that this server gave")
+        after = [listing for listing in self._instruments if listing.symbol > token]
         page = after[:size]
         token = page[-1].symbol if len(after) > size else ""
         return ListInstrumentsResponse(
@@ -106,9 +109,10 @@ class BrokerServicer:
                 depth = change.subscribe.depth
                 if depth > BOOK_DEPTH_MAX:
                     raise invalid("OUT_OF_RANGE", f"{place}.subscribe.depth", f"{depth} is above {BOOK_DEPTH_MAX}")
-                self._quotes.subscribe(stream, change.subscribe.symbol, depth)
+                symbol = check_symbol(change.subscribe.symbol, f"{place}.subscribe.symbol")
+                self._quotes.subscribe(stream, symbol, depth)
             case "unsubscribe":
-                self._quotes.unsubscribe(stream, change.unsubscribe.symbol)
+                self._quotes.unsubscribe(stream, check_symbol(change.unsubscribe.symbol, f"{place}.unsubscribe.symbol"))
             case None:
                 raise invalid("REQUIRED", f"{place}.change", "no arm that is known here")
             case _:

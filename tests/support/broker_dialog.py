@@ -58,6 +58,10 @@ class BrokerDialog:
         assert event.WhichOneof("change") == kind, event
         return event
 
+    async def hears_anything(self) -> BrokerEvent:
+        """The next event."""
+        return await self._next()
+
     async def recovered(self) -> list[BrokerEvent]:
         """Everything from hello_ack to recover_end."""
         events = [await self.hears("hello_ack")]
