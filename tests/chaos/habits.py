@@ -1,0 +1,165 @@
+"""What a trader does: submits, changes and cancels orders by chance, and sometimes asks for the same order again.
+
+Pure but for its own random numbers. A trader that starts again reads its log into a new `Habits`, and so knows which ids
+are spent, which orders are open and which submits have no answer: those it asks for again under the same id.
+"""
+
+import random
+from collections import deque
+from decimal import Decimal
+
+from pitline.ems.v1.command_pb2 import Cancel, Command, Modify, OrderKey, Submit
+from pitline.ems.v1.event_pb2 import Event, Opened
+from pitline.types.v1.order_pb2 import (
+    ORD_TYPE_LIMIT,
+    ORD_TYPE_MARKET,
+    ORDER_STATUS_CANCELED,
+    ORDER_STATUS_DENIED,
+    ORDER_STATUS_EXPIRED,
+    ORDER_STATUS_FILLED,
+    ORDER_STATUS_REJECTED,
+    SIDE_BUY,
+    SIDE_SELL,
+    TIME_IN_FORCE_DAY,
+    TIME_IN_FORCE_FOK,
+    TIME_IN_FORCE_GTC,
+    TIME_IN_FORCE_IOC,
+    OrderState,
+    OrderTerms,
+)
+from pitline_client import ResumeToken
+
+ENDED = frozenset(
+    (
+        ORDER_STATUS_FILLED,
+        ORDER_STATUS_CANCELED,
+        ORDER_STATUS_REJECTED,
+        ORDER_STATUS_DENIED,
+        ORDER_STATUS_EXPIRED,
+    )
+)
+"""Statuses of an order that has ended."""
+
+SYMBOLS = ("X-USD", "Y-USD")
+ACCOUNTS = ("paper.main", "paper.alt")
+MIDDLE = Decimal(100)
+"""The price around which the market moves."""
+
+_OPEN_MAX = 25
+"""Open orders of one trader, so that recoveries and snapshots stay as large as on a desk."""
+
+_RECENT_MAX = 50
+"""Submits that may be asked for again."""
+
+
+class Habits:
+    """One trader. `client_id` names its orders."""
+
+    def __init__(self, client_id: str, account: str, chance: random.Random) -> None:
+        self.client_id = client_id
+        self.unanswered: dict[str, Submit] = {}
+        """Submits that no event has answered yet."""
+        self._account = account
+        self._chance = chance
+        self._numbered = 0
+        self._open: dict[str, None] = {}
+        self._recent: deque[Submit] = deque(maxlen=_RECENT_MAX)
+        self._journal_id = ""
+        self._seq = 0
+
+    @property
+    def token(self) -> ResumeToken | None:
+        """What to resume after; None before a snapshot was whole."""
+        return ResumeToken(self._journal_id, self._seq) if self._seq else None
+
+    def asked(self, command: Command) -> None:
+        """This was asked for, now or by an earlier process."""
+        if command.HasField("submit"):
+            submit = command.submit
+            number = int(submit.client_order_id.rpartition("-")[2])
+            if number > self._numbered:
+                self._numbered = number
+                self._recent.append(submit)
+                self.unanswered[submit.client_order_id] = submit
+
+    def note(self, event: Event) -> None:
+        """This happened."""
+        match event.WhichOneof("change"):
+            case "opened":
+                self._journal_id = event.opened.journal_id
+                if event.opened.mode == Opened.MODE_SNAPSHOT:
+                    self._open.clear()
+            case "snapshot_complete":
+                self._seq = event.snapshot_complete.seq
+            case "snapshot_order":
+                order = event.snapshot_order.order
+                self._stands(order.client_id, order.client_order_id, order.state)
+            case "command_refused":
+                self.unanswered.pop(event.command_refused.client_order_id, None)
+            case _:
+                self._seq = max(self._seq, event.seq)
+                if event.HasField("state"):
+                    self._stands(event.client_id, event.client_order_id, event.state)
+
+    def next_commands(self) -> list[Command]:
+        """What to do now: one command, or two that belong together."""
+        drawn = self._chance.random()
+        if len(self._open) >= _OPEN_MAX:
+            drawn = 0.4 + drawn * 0.4
+        if drawn < 0.4 or not self._open:
+            return [Command(submit=self._new_order())]
+        if drawn < 0.62:
+            return [self._cancel(self._one_open())]
+        if drawn < 0.87:
+            return [self._modify(self._one_open())]
+        if drawn < 0.93 or not self._recent:
+            submit = self._new_order()
+            return [Command(submit=submit), self._cancel(submit.client_order_id)]
+        return [Command(submit=self._chance.choice(self._recent))]
+
+    def last_commands(self) -> list[Command]:
+        """Before it falls silent: half of what is open is canceled, the rest stays."""
+        return [self._cancel(client_order_id) for client_order_id in list(self._open)[::2]]
+
+    def _stands(self, client_id: str, client_order_id: str, state: OrderState) -> None:
+        if client_id != self.client_id:
+            return
+        self.unanswered.pop(client_order_id, None)
+        if state.status in ENDED:
+            self._open.pop(client_order_id, None)
+        else:
+            self._open[client_order_id] = None
+
+    def _one_open(self) -> str:
+        return self._chance.choice(list(self._open))
+
+    def _new_order(self) -> Submit:
+        chance = self._chance
+        terms = OrderTerms(
+            account=self._account,
+            symbol=chance.choice(SYMBOLS),
+            side=chance.choice((SIDE_BUY, SIDE_SELL)),
+            order_qty=str(chance.randint(1, 5)),
+            ord_type=ORD_TYPE_LIMIT,
+            limit_px=self._price(),
+            time_in_force=chance.choices(
+                (TIME_IN_FORCE_GTC, TIME_IN_FORCE_DAY, TIME_IN_FORCE_IOC, TIME_IN_FORCE_FOK), (60, 20, 15, 5)
+            )[0],
+        )
+        if chance.random() < 0.05:
+            terms.ord_type, terms.limit_px, terms.time_in_force = ORD_TYPE_MARKET, "", TIME_IN_FORCE_IOC
+        return Submit(client_order_id=f"{self.client_id}-{self._numbered + 1}", terms=terms)
+
+    def _price(self) -> str:
+        return f"{(MIDDLE + Decimal(self._chance.randint(-150, 150)) / 100).normalize():f}"
+
+    def _modify(self, client_order_id: str) -> Command:
+        modify = Modify(order=OrderKey(client_order_id=client_order_id))
+        if self._chance.random() < 0.5:
+            modify.limit_px = self._price()
+        else:
+            modify.order_qty = str(self._chance.randint(1, 9))
+        return Command(modify=modify)
+
+    def _cancel(self, client_order_id: str) -> Command:
+        return Command(cancel=Cancel(order=OrderKey(client_order_id=client_order_id)))

@@ -1,0 +1,154 @@
+"""The whole stack of a run: EMS, paper broker, traders, the two proxies, and the hand on the market."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import grpc.aio
+
+from chaos.habits import MIDDLE, SYMBOLS
+from chaos.programs import Program, free_port
+from chaos.proxy import Proxy
+from pitline.ems.v1.admin_service_pb2 import GetStatusRequest, GetStatusResponse
+from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
+from pitline.ems.v1.event_pb2 import BROKER_STATE_UP
+from pitline.ems.v1.trading_service_pb2 import ListOrdersRequest
+from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceStub
+from pitline.types.v1.order_pb2 import (
+    IN_DOUBT_UNSPECIFIED,
+    ORDER_STATUS_PARTIALLY_FILLED,
+    ORDER_STATUS_WORKING,
+)
+from pitline_rpc.channel import connect
+from support.script import ScriptedMarket
+
+TRADERS = {
+    "t1": ("ann", "bob"),
+    "t2": ("cid", "dee"),
+    "t3": ("eve", "fay"),
+    "raw": ("gus", "hal"),
+}
+"""Client processes and their clients; those of "raw" are bare stubs."""
+
+RATE = 48.0
+"""Commands per client and second: together above 300 with what chaos takes of it."""
+
+_QUOTE_SECONDS = 0.15
+_ASK_SECONDS_MAX = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Everything that runs. `programs` by name: ems, paper, and the traders."""
+
+    folder: Path
+    programs: dict[str, Program]
+    proxies: dict[str, Proxy]
+    admin: AdminServiceStub
+    trading: TradingServiceStub
+
+    async def status(self) -> GetStatusResponse | None:
+        """What the EMS says of itself; None while it does not answer."""
+        try:
+            return await self.admin.GetStatus(GetStatusRequest(), timeout=_ASK_SECONDS_MAX)
+        except grpc.aio.AioRpcError:
+            return None
+
+    async def is_up(self) -> bool:
+        """Whether the EMS answers and has its broker."""
+        status = await self.status()
+        return status is not None and all(broker.state == BROKER_STATE_UP for broker in status.brokers)
+
+    async def at_rest(self) -> int | None:
+        """The head of the journal, if every client attends and no order waits for an answer."""
+        status = await self.status()
+        if status is None or status.attending_clients < sum(map(len, TRADERS.values())):
+            return None
+        try:
+            request = ListOrdersRequest(open_only=True, page_size=1_000)
+            orders = (await self.trading.ListOrders(request, timeout=_ASK_SECONDS_MAX)).orders
+        except grpc.aio.AioRpcError:
+            return None
+        still = (ORDER_STATUS_WORKING, ORDER_STATUS_PARTIALLY_FILLED)
+        waits = any(
+            order.state.status not in still
+            or order.state.in_doubt != IN_DOUBT_UNSPECIFIED
+            or order.state.cancel_stashed
+            or order.state.modify_stashed
+            for order in orders
+        )
+        return None if waits else status.head_seq
+
+
+@asynccontextmanager
+async def stack(folder: Path, ems_module: tuple[str, ...]) -> AsyncGenerator[Stack]:
+    """A stack that is up: programs run, and the market moves. What still runs at the end is killed.
+
+    `ems_module` is what follows `python -m` for the EMS: "ems_service", or one with a planted fault.
+    """
+    ems_port, paper_port = free_port(), free_port()
+    async with (
+        Proxy(ems_port) as clients,
+        Proxy(paper_port) as broker,
+        connect(f"127.0.0.1:{ems_port}") as channel,
+    ):
+        programs = {
+            "paper": Program("paper", ("paper_broker",), _paper_settings(folder, paper_port), folder / "paper.txt"),
+            "ems": Program("ems", ems_module, _ems_settings(folder, ems_port, broker.address), folder / "ems.txt"),
+        }
+        for name, client_ids in TRADERS.items():
+            arguments = ["chaos.trader", "--ems", clients.address, "--folder", str(folder), "--rate", str(RATE)]
+            arguments += ["--clients", ",".join(client_ids), *(["--raw"] if name == "raw" else [])]
+            programs[name] = Program(name, tuple(arguments), {}, folder / f"{name}.txt")
+        proxies = {"clients": clients, "broker": broker}
+        running = Stack(folder, programs, proxies, AdminServiceStub(channel), TradingServiceStub(channel))
+        market = asyncio.create_task(_move_market(f"127.0.0.1:{paper_port}"))
+        try:
+            for program in programs.values():
+                await program.start()
+            yield running
+        finally:
+            market.cancel()
+            for program in programs.values():
+                await program.discard()
+
+
+def _ems_settings(folder: Path, port: int, broker: str) -> dict[str, str]:
+    return {
+        "PITLINE_EMS_BIND": f"127.0.0.1:{port}",
+        "PITLINE_EMS_DATA_DIR": str(folder / "ems"),
+        "PITLINE_EMS_BROKERS__PAPER__ADDRESS": broker,
+    }
+
+
+def _paper_settings(folder: Path, port: int) -> dict[str, str]:
+    return {
+        "PITLINE_PAPER_BIND": f"127.0.0.1:{port}",
+        "PITLINE_PAPER_DATA_DIR": str(folder / "paper"),
+        "PITLINE_PAPER_MARKET": "script",
+    }
+
+
+async def _move_market(address: str) -> None:
+    """Quotes wander around the middle for as long as the run lasts; a broker that is away misses them."""
+    chance, market = random.Random(1), ScriptedMarket(address)
+    try:
+        while True:
+            for symbol in SYMBOLS:
+                bid = MIDDLE + Decimal(chance.randint(-60, 50)) / 100
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    await market.quote(
+                        symbol,
+                        bid=str(bid),
+                        ask=str(bid + Decimal("0.1")),
+                        bid_qty=str(chance.randint(3, 20)),
+                        ask_qty=str(chance.randint(3, 20)),
+                    )
+            await asyncio.sleep(_QUOTE_SECONDS)
+    finally:
+        await market.close()

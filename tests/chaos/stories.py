@@ -1,0 +1,145 @@
+"""What became of each order, told by the EMS's journal alone, and what in it cannot be true.
+
+Used by the checker. Every event is read once, in order; what is kept is one `Story` an order.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from chaos.habits import ENDED
+from pitline.ems.v1.event_pb2 import FILL_FLAG_QUARANTINED, Event
+from pitline.types.v1.order_pb2 import (
+    IN_DOUBT_UNSPECIFIED,
+    ORDER_STATUS_PENDING_CANCEL,
+    ORDER_STATUS_PENDING_NEW,
+    ORDER_STATUS_PENDING_REPLACE,
+    OrderState,
+    OrderStatus,
+    OrderTerms,
+)
+
+_PENDING = (ORDER_STATUS_PENDING_NEW, ORDER_STATUS_PENDING_CANCEL, ORDER_STATUS_PENDING_REPLACE)
+
+
+@dataclass(slots=True)
+class Story:
+    """One order. `state` and `terms` are those of the last event; `filled` is the sum of its fills."""
+
+    order_id: str
+    client_id: str
+    client_order_id: str
+    account: str
+    state: OrderState = field(default_factory=OrderState)
+    terms: OrderTerms = field(default_factory=OrderTerms)
+    broker_order_ids: set[str] = field(default_factory=set[str])
+    filled: Decimal = Decimal(0)
+    stash_waits: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self.state.status in ENDED
+
+    def __str__(self) -> str:
+        status = OrderStatus.Name(self.state.status).removeprefix("ORDER_STATUS_")
+        return f"{self.order_id} ({self.client_order_id}, {status} {self.state.cum_qty}/{self.state.order_qty})"
+
+
+class Stories:
+    """Every order of a journal. `faults` are (check, what is wrong)."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Story] = {}
+        """By order_id."""
+        self.fills = 0
+        self.positions: dict[tuple[str, str], Decimal] = {}
+        """As the EMS says, by (account, symbol)."""
+        self.sums: Counter[tuple[str, str]] = Counter()
+        """Opening positions and fills, added up."""
+        self.faults: list[tuple[str, str]] = []
+        self._by_client: dict[tuple[str, str], str] = {}
+        self._exec_ids: set[tuple[str, str]] = set()
+
+    def take(self, event: Event) -> None:
+        """The next event of the journal."""
+        match event.WhichOneof("change"):
+            case "position_changed":
+                position = event.position_changed.position
+                self.positions[position.account, position.symbol] = Decimal(position.signed_qty)
+            case "position_adopted":
+                position = event.position_adopted.position
+                self.positions[position.account, position.symbol] = Decimal(position.signed_qty)
+                self.sums[position.account, position.symbol] += Decimal(position.signed_qty)  # pyright: ignore
+            case _:
+                pass
+        story = self._of(event) if event.order_id else None
+        if event.HasField("order_filled"):
+            self._fill(event, story)
+        if story is not None:
+            self._fold(story, event)
+
+    def conclude(self) -> None:
+        """The journal has ended: nothing may be on its way any more."""
+        for story in self.orders.values():
+            state = story.state
+            if state.status in _PENDING or state.in_doubt != IN_DOUBT_UNSPECIFIED:
+                self._wrong("quiesced", f"{story} still waits for an answer")
+            if story.stash_waits and not story.ended:
+                self._wrong("stash kept", f"{story}: its stashed cancel never left")
+            if story.filled != Decimal(state.cum_qty):
+                self._wrong("fills add up", f"{story}: fills of {story.filled}")
+        for key, total in self.sums.items():
+            if self.positions.get(key, Decimal(0)) != total:
+                self._wrong("positions add up", f"{key}: position {self.positions.get(key)}, sum of fills {total}")
+
+    def _of(self, event: Event) -> Story:
+        story = self.orders.get(event.order_id)
+        if story is None:
+            story = self.orders[event.order_id] = Story(
+                event.order_id, event.client_id, event.client_order_id, event.account
+            )
+            first = self._by_client.setdefault((event.client_id, event.client_order_id), event.order_id)
+            if first != event.order_id:
+                self._wrong("one order an id", f"{event.client_order_id} is both {first} and {event.order_id}")
+        return story
+
+    def _fill(self, event: Event, story: Story | None) -> None:
+        filled = event.order_filled
+        if FILL_FLAG_QUARANTINED in filled.flags:
+            self._wrong("fills add up", f"exec {filled.fill.exec_id} came twice with different contents")
+            return
+        key = (event.account, filled.fill.exec_id)
+        if key in self._exec_ids:
+            self._wrong("one fill an exec", f"exec {filled.fill.exec_id} of {event.order_id} is journaled twice")
+        self._exec_ids.add(key)
+        self.fills += 1
+        signed_qty = Decimal(filled.fill.signed_qty)
+        symbol = story.terms.symbol if story is not None else filled.symbol
+        self.sums[event.account, symbol] += signed_qty  # pyright: ignore
+        if story is None:
+            self._wrong("fills add up", f"exec {filled.fill.exec_id} is of no order")
+        else:
+            story.filled += abs(signed_qty)
+
+    def _fold(self, story: Story, event: Event) -> None:
+        if story.ended and event.state.status != story.state.status:
+            self._wrong("one fate", f"{story} went on as {OrderStatus.Name(event.state.status)}, seq {event.seq}")
+        story.state = event.state
+        match event.WhichOneof("change"):
+            case "order_routed":
+                story.terms = event.order_routed.terms
+            case "order_modified":
+                story.terms = event.order_modified.terms
+            case "order_acked":
+                if event.order_acked.broker_order_id:
+                    story.broker_order_ids.add(event.order_acked.broker_order_id)
+            case "cancel_stashed":
+                story.stash_waits = True
+            case "cancel_requested" | "cancel_rejected":
+                story.stash_waits = False
+            case _:
+                pass
+
+    def _wrong(self, check: str, text: str) -> None:
+        self.faults.append((check, text))
