@@ -88,6 +88,8 @@ class Proxy:
             while piece := await reader.read(_CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
+                if onward.is_closing():
+                    break
                 if not connection.half_open:
                     onward.write(piece)
                     await onward.drain()

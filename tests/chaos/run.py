@@ -35,7 +35,7 @@ class Outcome:
     done: Counter[str] = field(default_factory=Counter[str])
     """What was done, by kind and target."""
     worst_recovery_seconds: float = 0.0
-    """Longest time without an EMS that answers and has its broker."""
+    """Longest time without an EMS that answers and has its broker, once nothing was in its way any more."""
     trade_seconds: float = 0.0
     """From the start to the last fault."""
 
@@ -53,15 +53,23 @@ class Outcome:
         ]
 
 
+@dataclass(slots=True)
+class _Road:
+    """From the EMS to its broker: since when nothing has been in the way."""
+
+    free_at: float = 0.0
+
+
 async def run(folder: Path, seed: int, kills: int, ems_module: tuple[str, ...]) -> Outcome:
     """A run in `folder`, which is empty."""
     outcome = Outcome(Verdict())
+    road = _Road()
     stuck: list[tuple[str, str]] = []
     async with stack(folder, ems_module) as running:
         began = time.monotonic()
         await _until_up(running)
-        watch = asyncio.create_task(_watch(running, outcome))
-        await _wreak(running, planned(seed, kills, tuple(TRADERS)), outcome.done)
+        watch = asyncio.create_task(_watch(running, road, outcome))
+        await _wreak(running, planned(seed, kills, tuple(TRADERS)), road, outcome.done)
         outcome.trade_seconds = time.monotonic() - began
         (folder / "quiet").touch()
         for proxy in running.proxies.values():
@@ -84,7 +92,7 @@ async def _until_up(running: Stack) -> None:
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _watch(running: Stack, outcome: Outcome) -> None:
+async def _watch(running: Stack, road: _Road, outcome: Outcome) -> None:
     """Measure outages, and start again what ended by itself."""
     up_at = time.monotonic()
     while True:
@@ -92,25 +100,26 @@ async def _watch(running: Stack, outcome: Outcome) -> None:
             if not program.lock.locked():
                 await program.revive()
         if await running.is_up():
-            outcome.worst_recovery_seconds = max(outcome.worst_recovery_seconds, time.monotonic() - up_at)
+            took_seconds = time.monotonic() - max(up_at, road.free_at)
+            outcome.worst_recovery_seconds = max(outcome.worst_recovery_seconds, took_seconds)
             up_at = time.monotonic()
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _wreak(running: Stack, faults: list[Fault], done: Counter[str]) -> None:
+async def _wreak(running: Stack, faults: list[Fault], road: _Road, done: Counter[str]) -> None:
     async with asyncio.TaskGroup() as tasks:
         for fault in faults:
             await asyncio.sleep(fault.after_seconds)
             done[f"{fault.kind} {fault.target}"] += 1
             if fault.kind not in PROCESS_FAULTS:
-                tasks.create_task(_trouble(running, fault))
+                tasks.create_task(_trouble(running, fault, road))
                 continue
             program = running.programs[fault.target]
             await program.lock.acquire()  # one thing at a time: it may still be down
-            tasks.create_task(_hurt(running, fault))
+            tasks.create_task(_hurt(running, fault, road))
 
 
-async def _hurt(running: Stack, fault: Fault) -> None:
+async def _hurt(running: Stack, fault: Fault, road: _Road) -> None:
     program = running.programs[fault.target]
     try:
         if fault.kind is Kind.KILL:
@@ -123,9 +132,11 @@ async def _hurt(running: Stack, fault: Fault) -> None:
             program.thaw()
     finally:
         program.lock.release()
+    if fault.target in ("ems", "paper"):
+        road.free_at = time.monotonic()
 
 
-async def _trouble(running: Stack, fault: Fault) -> None:
+async def _trouble(running: Stack, fault: Fault, road: _Road) -> None:
     proxy = running.proxies[fault.target]
     match fault.kind:
         case Kind.DELAY:
@@ -136,6 +147,8 @@ async def _trouble(running: Stack, fault: Fault) -> None:
             proxy.cut()
         case _:
             proxy.half_open()
+    if fault.target == "broker":
+        road.free_at = time.monotonic()
 
 
 async def _rested(running: Stack) -> bool:

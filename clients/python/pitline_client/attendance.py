@@ -23,6 +23,7 @@ from pitline_client.intake import Intake
 from pitline_client.limits import HEARTBEATS_MISSED_MAX, OPEN_SECONDS_MAX
 from pitline_client.outbox import Outbox
 from pitline_client.retry import Backoff, error_of, passing
+from pitline_rpc.channel import connect
 from pitline_rpc.wire import stream_stream
 
 _TRADE = "/pitline.ems.v1.TradingService/Trade"
@@ -42,7 +43,6 @@ class Attendance:
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
         address: str,
         opening: Open,
         intake: Intake,
@@ -50,7 +50,6 @@ class Attendance:
         take: Callable[[list[Event]], None],
         on_caught_up: Callable[[], Awaitable[None]],
     ) -> None:
-        self._trade = stream_stream(channel, _TRADE, TradeResponse)
         self._address = address
         self._opening = opening
         self._intake = intake
@@ -95,15 +94,17 @@ class Attendance:
     async def _attend(self) -> PitlineError:
         """One stream from its open to its end; why it ended."""
         self._sending = False
-        call = self._trade()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                writing = tasks.create_task(self._write(call))
-                lost = await self._read(call)
-                writing.cancel()
-            return lost
-        finally:
-            call.cancel()
+        # A connection of its own: the one of a stream that went silent would let the next one wait as well.
+        async with connect(self._address) as channel:
+            call = stream_stream(channel, _TRADE, TradeResponse)()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    writing = tasks.create_task(self._write(call))
+                    lost = await self._read(call)
+                    writing.cancel()
+                return lost
+            finally:
+                call.cancel()
 
     async def _read(self, call: _Call) -> PitlineError:
         try:

@@ -90,9 +90,7 @@ class Client(Caller):
         self._blotter = Blotter()
         self._intake = Intake(resume)
         self._outbox = Outbox()
-        self._attendance = Attendance(
-            self._channel, address, opening, self._intake, self._outbox, self._take, self._on_caught_up
-        )
+        self._attendance = Attendance(address, opening, self._intake, self._outbox, self._take, self._on_caught_up)
         self._handles = Handles(self.client_id, self._send)
         self._streams: WeakSet[EventStream] = WeakSet()
         self._accounts: dict[str, Account] = {}

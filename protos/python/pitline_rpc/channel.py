@@ -39,6 +39,9 @@ _BOTH = (
 
 CHANNEL_OPTIONS = (
     *_BOTH,
+    # A channel has a connection of its own. gRPC would let all channels of a process to one address share one: whoever
+    # gives up a connection that went silent, and opens another channel, would be back on the silent one.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", _milliseconds(RECONNECT_SECONDS_MIN)),
     ("grpc.min_reconnect_backoff_ms", _milliseconds(RECONNECT_SECONDS_MAX)),
     ("grpc.max_reconnect_backoff_ms", _milliseconds(RECONNECT_SECONDS_MAX)),
