@@ -1,6 +1,7 @@
 # Needs Python 3.11 or later and make; the first target that runs sets up .venv.
 #   make demo     two clients trade against a paper broker; MARKET=replay:FILE plays a recording
 #   make test     every quick test
+#   make chaos     a stack under load, KILLS=20 processes of it killed, SEED=1; what its parts wrote is compared
 #   make check    lint, format, types, who imports whom, contract, stubs, reference
 #   make bench    what the EMS costs beyond bare floors, minutes; bench-quick is rougher, under one
 #   make protos   stubs from the contract
@@ -10,17 +11,22 @@
 PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo python3 || echo python3.11)
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 MARKET ?= seeded
+KILLS ?= 20
+SEED ?= 1
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := .venv/ready
 
-.PHONY: demo test check bench bench-quick protos up down lock install
+.PHONY: demo test chaos check bench bench-quick protos up down lock install
 
 demo: $(READY)
 	@$(BIN)/python clients/demo/run.py --market "$(MARKET)"
 
 test: $(READY)
 	@$(BIN)/pytest
+
+chaos: $(READY)
+	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR $(BIN)/python -m chaos --kills $(KILLS) --seed $(SEED)
 
 check: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .

@@ -112,6 +112,9 @@ def _difference(story: Story, order: BrokerOrder) -> str | None:
         return None if state.status == _FATES[order.fate] else f"fate {order.fate} at the broker"
     if story.ended:
         return "open at the broker"
+    terms = story.terms
+    if order.what != (terms.account.removeprefix("paper."), terms.symbol, terms.side):
+        return f"{order.what} at the broker"
     if Decimal(state.order_qty) != Decimal(order.order_qty):
         return f"order_qty {order.order_qty} at the broker"
     if Decimal(story.terms.limit_px or 0) != Decimal(order.limit_px or 0):

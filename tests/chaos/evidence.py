@@ -20,14 +20,16 @@ WORKING, REJECTED = 1, 4
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
-    """An order as the broker has it. Quantity and price of an open one, empty of one that ended."""
+    """An order as the broker has it. Of one that ended it keeps no terms."""
 
     order_ref: str
     broker_order_id: str
     fate: int
     cum_qty: Decimal
-    order_qty: str
-    limit_px: str
+    order_qty: str = ""
+    limit_px: str = ""
+    what: tuple[str, str, int] = ("", "", 0)
+    """Account, symbol, side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,14 @@ def broker_books(path: Path) -> BrokerBooks:
     """A paper broker's store. Orders that it rejected are left out: it never took them."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
         orders = [
-            BrokerOrder(ref, broker_id, WORKING, Decimal(cum_qty), order_qty, limit_px or "")
-            for ref, broker_id, cum_qty, order_qty, limit_px in db.execute(
-                "SELECT order_ref, broker_order_id, cum_qty, order_qty, limit_px FROM open_orders"
+            BrokerOrder(ref, broker_id, WORKING, Decimal(cum_qty), order_qty, limit_px or "", tuple(what))
+            for ref, broker_id, cum_qty, order_qty, limit_px, *what in db.execute(
+                "SELECT order_ref, broker_order_id, cum_qty, order_qty, limit_px, account, symbol, side"
+                " FROM open_orders"
             )
         ]
         orders += [
-            BrokerOrder(ref, broker_id, fate, Decimal(cum_qty), "", "")
+            BrokerOrder(ref, broker_id, fate, Decimal(cum_qty))
             for ref, broker_id, fate, cum_qty in db.execute(
                 "SELECT order_ref, broker_order_id, fate, cum_qty FROM ended_orders WHERE fate != ?", (REJECTED,)
             )

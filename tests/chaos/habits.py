@@ -1,7 +1,7 @@
 """What a trader does: submits, changes and cancels orders by chance, and sometimes asks for the same order again.
 
-Pure but for its own random numbers. A trader that starts again reads its log into a new `Habits`, and so knows which ids
-are spent, which orders are open and which submits have no answer: those it asks for again under the same id.
+Pure but for its own random numbers. A trader that starts again reads its log into a new `Habits`, and so knows which
+ids are spent, which orders are open and which submits have no answer: those it asks for again under the same id.
 """
 
 import random

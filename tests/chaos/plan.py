@@ -32,27 +32,37 @@ class Fault:
     seconds: float
 
 
+SERVERS = ("ems", "paper")
 PROCESS_FAULTS = (Kind.KILL, Kind.FREEZE)
 
 _GAP_SECONDS = (0.3, 2.4)
-"""Between two kills: sometimes into a recovery, mostly with some trade in between."""
+"""Between two kills."""
+
+_TRADE_SECONDS = 1.5
+"""More than that after a server was killed, three times out of four: else every kill would find a stack that is still
+starting, and nothing of interest under way.
+"""
 
 
 def planned(seed: int, kills: int, traders: tuple[str, ...]) -> list[Fault]:
     """As many kills as asked for, and about as many other faults between them. The same for the same arguments."""
     chance = random.Random(seed)
     faults: list[Fault] = []
+    target = ""
     for _ in range(kills):
         gap_seconds = chance.uniform(*_GAP_SECONDS)
+        if target in SERVERS and chance.random() < 0.75:
+            gap_seconds += _TRADE_SECONDS
         if chance.random() < 0.7:
             faults.append(_other_fault(chance, gap_seconds / 2, traders))
             gap_seconds /= 2
-        faults.append(Fault(gap_seconds, Kind.KILL, _process(chance, traders), chance.uniform(0, 0.8)))
+        target = _process(chance, traders)
+        faults.append(Fault(gap_seconds, Kind.KILL, target, chance.uniform(0, 0.8)))
     return faults
 
 
 def _process(chance: random.Random, traders: tuple[str, ...]) -> str:
-    return chance.choices(("ems", "paper", chance.choice(traders)), (4, 3, 4))[0]
+    return chance.choices((*SERVERS, chance.choice(traders)), (4, 3, 5))[0]
 
 
 def _other_fault(chance: random.Random, after_seconds: float, traders: tuple[str, ...]) -> Fault:

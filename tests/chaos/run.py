@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.checker import Verdict, judged
-from chaos.plan import DELAY_SECONDS, PROCESS_FAULTS, Fault, Kind, planned
+from chaos.plan import DELAY_SECONDS, PROCESS_FAULTS, SERVERS, Fault, Kind, planned
 from chaos.stack import TRADERS, Stack, stack
 
 START_SECONDS_MAX = 30.0
@@ -71,7 +71,7 @@ async def run(folder: Path, seed: int, kills: int, ems_module: tuple[str, ...]) 
         watch = asyncio.create_task(_watch(running, road, outcome))
         await _wreak(running, planned(seed, kills, tuple(TRADERS)), road, outcome.done)
         outcome.trade_seconds = time.monotonic() - began
-        (folder / "quiet").touch()
+        running.fall_silent()
         for proxy in running.proxies.values():
             proxy.delay_seconds = 0.0
         if not await _rested(running):
@@ -88,7 +88,7 @@ async def run(folder: Path, seed: int, kills: int, ems_module: tuple[str, ...]) 
 
 async def _until_up(running: Stack) -> None:
     async with asyncio.timeout(START_SECONDS_MAX):
-        while not await running.is_up():
+        while not await running.is_up():  # noqa: ASYNC110 (another process)
             await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -132,7 +132,7 @@ async def _hurt(running: Stack, fault: Fault, road: _Road) -> None:
             program.thaw()
     finally:
         program.lock.release()
-    if fault.target in ("ems", "paper"):
+    if fault.target in SERVERS:
         road.free_at = time.monotonic()
 
 

@@ -35,7 +35,7 @@ TRADERS = {
 }
 """Client processes and their clients; those of "raw" are bare stubs."""
 
-RATE = 48.0
+RATE = 60.0
 """Commands per client and second: together above 300 with what chaos takes of it."""
 
 _QUOTE_SECONDS = 0.15
@@ -51,6 +51,12 @@ class Stack:
     proxies: dict[str, Proxy]
     admin: AdminServiceStub
     trading: TradingServiceStub
+    market: asyncio.Task[None]
+
+    def fall_silent(self) -> None:
+        """Traders ask for nothing more, and the market stands still."""
+        (self.folder / "quiet").touch()
+        self.market.cancel()
 
     async def status(self) -> GetStatusResponse | None:
         """What the EMS says of itself; None while it does not answer."""
@@ -106,8 +112,8 @@ async def stack(folder: Path, ems_module: tuple[str, ...]) -> AsyncGenerator[Sta
             arguments += ["--clients", ",".join(client_ids), *(["--raw"] if name == "raw" else [])]
             programs[name] = Program(name, tuple(arguments), {}, folder / f"{name}.txt")
         proxies = {"clients": clients, "broker": broker}
-        running = Stack(folder, programs, proxies, AdminServiceStub(channel), TradingServiceStub(channel))
         market = asyncio.create_task(_move_market(f"127.0.0.1:{paper_port}"))
+        running = Stack(folder, programs, proxies, AdminServiceStub(channel), TradingServiceStub(channel), market)
         try:
             for program in programs.values():
                 await program.start()
@@ -135,7 +141,7 @@ def _paper_settings(folder: Path, port: int) -> dict[str, str]:
 
 
 async def _move_market(address: str) -> None:
-    """Quotes wander around the middle for as long as the run lasts; a broker that is away misses them."""
+    """Quotes wander around the middle; a broker that is away misses them."""
     chance, market = random.Random(1), ScriptedMarket(address)
     try:
         while True:

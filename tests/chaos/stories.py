@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from chaos.habits import ENDED
-from pitline.ems.v1.event_pb2 import FILL_FLAG_QUARANTINED, Event
+from pitline.ems.v1.event_pb2 import FILL_FLAG_QUARANTINED, Event, FillFlag
 from pitline.types.v1.order_pb2 import (
     IN_DOUBT_UNSPECIFIED,
     ORDER_STATUS_PENDING_CANCEL,
     ORDER_STATUS_PENDING_NEW,
     ORDER_STATUS_PENDING_REPLACE,
+    SIDE_BUY,
     OrderState,
     OrderStatus,
     OrderTerms,
+    Side,
 )
 
 _PENDING = (ORDER_STATUS_PENDING_NEW, ORDER_STATUS_PENDING_CANCEL, ORDER_STATUS_PENDING_REPLACE)
@@ -36,14 +38,34 @@ class Story:
     filled: Decimal = Decimal(0)
     stash_waits: bool = False
 
+    limits: list[Decimal] = field(default_factory=list[Decimal])
+    """Every limit price that was asked for: a fill may be at any of them, or better."""
+
+    @property
+    def asked(self) -> str:
+        """Side and limits, for people."""
+        return f"{Side.Name(self.terms.side)} {[str(limit) for limit in self.limits]}"
+
     @property
     def ended(self) -> bool:
         """Whether it has ended."""
         return self.state.status in ENDED
 
+    def ask(self, terms: OrderTerms) -> None:
+        """These terms went out."""
+        if terms.limit_px:
+            self.limits.append(Decimal(terms.limit_px))
+
     def __str__(self) -> str:
         status = OrderStatus.Name(self.state.status).removeprefix("ORDER_STATUS_")
         return f"{self.order_id} ({self.client_order_id}, {status} {self.state.cum_qty}/{self.state.order_qty})"
+
+
+def _as_asked_for(story: Story, signed_qty: Decimal, price: Decimal) -> bool:
+    """The side that was asked for, and no price beyond every limit."""
+    if story.terms.side == SIDE_BUY:
+        return signed_qty > 0 and (not story.limits or price <= max(story.limits))
+    return signed_qty < 0 and (not story.limits or price >= min(story.limits))
 
 
 class Stories:
@@ -119,8 +141,16 @@ class Stories:
         self.sums[event.account, symbol] += signed_qty  # pyright: ignore
         if story is None:
             self._wrong("fills add up", f"exec {filled.fill.exec_id} is of no order")
-        else:
-            story.filled += abs(signed_qty)
+            return
+        story.filled += abs(signed_qty)
+        if filled.flags:
+            flags = [FillFlag.Name(flag) for flag in filled.flags]
+            self._wrong("as asked for", f"{story}: exec {filled.fill.exec_id} is flagged {flags}")
+        if not _as_asked_for(story, signed_qty, Decimal(filled.fill.price)):
+            text = (
+                f"{story}: exec {filled.fill.exec_id} of {signed_qty} at {filled.fill.price}, asked for {story.asked}"
+            )
+            self._wrong("as asked for", text)
 
     def _fold(self, story: Story, event: Event) -> None:
         if story.ended and event.state.status != story.state.status:
@@ -129,6 +159,9 @@ class Stories:
         match event.WhichOneof("change"):
             case "order_routed":
                 story.terms = event.order_routed.terms
+                story.ask(story.terms)
+            case "modify_requested":
+                story.ask(event.modify_requested.terms)
             case "order_modified":
                 story.terms = event.order_modified.terms
             case "order_acked":

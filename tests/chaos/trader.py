@@ -10,6 +10,7 @@ import asyncio
 import random
 import signal
 import sys
+import time
 from pathlib import Path
 
 import uvloop
@@ -22,6 +23,9 @@ from pitline_client import Client, OrderHandle, UnreachableError, connect
 
 TICK_SECONDS = 0.1
 """Pause between two batches of commands."""
+
+CATCH_UP_SECONDS_MAX = 1.0
+"""Of an absence, how much of the commands that were not given are given afterwards, at once."""
 
 RETRY_SECONDS = 0.2
 """Pause before a stream that did not come about is tried again."""
@@ -46,8 +50,9 @@ class Trading:
         self.stop = stop
         self._quiet = folder / "quiet"
         self._fell_silent = False
-        self._per_tick = per_second * TICK_SECONDS
+        self._per_second = per_second
         self._due = 0.0
+        self._drew_at = time.monotonic()
 
     def next_commands(self) -> list[Command]:
         """Commands of this tick, in the log already."""
@@ -67,7 +72,9 @@ class Trading:
                 self.habits.asked(command)
 
     def _drawn(self) -> list[Command]:
-        self._due += self._per_tick
+        now = time.monotonic()
+        self._due += min(now - self._drew_at, CATCH_UP_SECONDS_MAX) * self._per_second
+        self._drew_at = now
         commands: list[Command] = []
         while self._due >= 1:
             drawn = self.habits.next_commands()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PROMISED = {"demo", "test", "check", "protos", "up", "down"}
+PROMISED = {"demo", "test", "chaos", "check", "protos", "up", "down"}
 RECIPE_LINES_MAX = 5
 
 
