@@ -65,6 +65,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         stack.callback(running.cancel)
         await engine.ask(Started(Cause(), BUILD))
         streams, departures = Streams(publisher), Departures(engine)
+        departures.restarted(state.cancel_after_seconds)
         markets = Markets(links, feeds)
         services = [
             Service(

@@ -89,6 +89,11 @@ HEARTBEATS_MISSED_MAX = 3
 GRACE_SECONDS_MAX = 3_600
 """Longest grace before a lost client's orders are canceled. Beyond it: refused."""
 
+RETURN_SECONDS_MIN = 5.0
+"""Least grace after a start of the EMS: a client finds it again within two or three seconds, however short the grace
+that it asked for.
+"""
+
 EXEC_ID_LENGTH_MAX = 64
 """Characters of a broker's exec_id. A longer one is a broker that is not understood: its stream is dropped."""
 

@@ -103,6 +103,11 @@ def to_event(record: Record, known: State) -> Event:
             )
         case "cursor_moved":
             return events.CursorMoved(*head)
+        case "on_loss_changed":
+            asked = message.on_loss_changed
+            seconds = asked.cancel_after_seconds if asked.HasField("cancel_after_seconds") else None
+            caused = Cause(principal=record.principal, client_id=asked.client_id)
+            return events.OnLossChanged(record.seq, record.time_ns, caused, seconds)
         case "request_sent_again":
             order = known.orders[message.request_sent_again.order_id]
             return events.RequestSentAgain(*head, order, order.state)
@@ -126,6 +131,10 @@ def _private(event: Event) -> bytes:
             )
         case events.CursorMoved():
             message.cursor_moved.SetInParent()
+        case events.OnLossChanged():
+            message.on_loss_changed.client_id = event.cause.client_id
+            if event.cancel_after_seconds is not None:
+                message.on_loss_changed.cancel_after_seconds = event.cancel_after_seconds
         case events.RequestSentAgain():
             message.request_sent_again.order_id = event.order.order_id
         case _:

@@ -124,14 +124,24 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
 
 
 def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns: int) -> Decision:
-    """A cancel for each order of the client that is open or may be again, as if it had asked; the events say why."""
+    """A cancel for each order of the client that is open or may be again, as if it had asked; the events say why. With
+    that, what it had asked for is done.
+    """
     cause = lost.cause
     decision: Decision = []
     for order in (*state.open_orders.values(), *state.revivable_orders.values()):
         if (order.principal, order.client_id) == (cause.principal, cause.client_id):
             key = inputs.OrderKey(order_id=order.order_id)
             decision += cancel(state, inputs.Cancel(cause, key, Reason.DISCONNECTED), market, now_ns)
-    return decision
+    return [*decision, *on_loss(state, inputs.OnLoss(cause, None), market, now_ns)]
+
+
+def on_loss(state: State, asked: inputs.OnLoss, market: Market, now_ns: int) -> Decision:
+    """Kept, if it says anything new."""
+    cause = asked.cause
+    if state.cancel_after_seconds.get((cause.principal, cause.client_id)) == asked.cancel_after_seconds:
+        return []
+    return [events.OnLossChanged(0, now_ns, cause, asked.cancel_after_seconds)]
 
 
 def denied(order: Order, cause: Cause, now_ns: int, reason: Reason, field: str, text: str) -> events.OrderDenied:

@@ -39,6 +39,7 @@ _DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
     inputs.Cancel: commands.cancel,
     inputs.Modify: commands.modify,
     inputs.Disconnected: commands.disconnected,
+    inputs.OnLoss: commands.on_loss,
     inputs.Acked: answers.acked,
     inputs.Rejected: answers.rejected,
     inputs.Filled: fills.filled,

@@ -236,6 +236,15 @@ class BrokerBound(Event):
 
 
 @dataclass(slots=True)
+class OnLossChanged(Event):
+    """Private: when the cause's client is lost, its open orders are canceled after a grace, seconds; None: they
+    stand.
+    """
+
+    cancel_after_seconds: int | None
+
+
+@dataclass(slots=True)
 class CursorMoved(Event):
     """Private: a broker's event was taken and changed nothing else."""
 

@@ -16,6 +16,7 @@ from ems_service.core.events import (
     EpochStarted,
     Event,
     ModifyRequested,
+    OnLossChanged,
     OrderAcked,
     OrderCanceled,
     OrderDenied,
@@ -152,6 +153,14 @@ def _broker_bound(state: State, event: BrokerBound) -> None:
     )
 
 
+def _on_loss_changed(state: State, event: OnLossChanged) -> None:
+    attendant = (event.cause.principal, event.cause.client_id)
+    if event.cancel_after_seconds is None:
+        state.cancel_after_seconds.pop(attendant, None)
+    else:
+        state.cancel_after_seconds[attendant] = event.cancel_after_seconds
+
+
 _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     OrderRouted: _routed,
     OrderDenied: _denied,
@@ -171,4 +180,5 @@ _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     BrokerStatus: _broker_status,
     EpochStarted: _epoch_started,
     BrokerBound: _broker_bound,
+    OnLossChanged: _on_loss_changed,
 }

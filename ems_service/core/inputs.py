@@ -71,6 +71,16 @@ class Disconnected:
 
 
 @dataclass(slots=True)
+class OnLoss:
+    """A client says what becomes of its open orders when it is lost: canceled after `cancel_after_seconds`, or None:
+    they stand.
+    """
+
+    cause: Cause
+    cancel_after_seconds: int | None
+
+
+@dataclass(slots=True)
 class Started:
     """This process took over the journal."""
 
@@ -239,6 +249,7 @@ Input = (
     | Cancel
     | Modify
     | Disconnected
+    | OnLoss
     | Started
     | Hello
     | LinkChanged

@@ -48,6 +48,8 @@ class State:
     positions: dict[tuple[str, str], Position] = field(default_factory=dict[tuple[str, str], Position])
     """By (account, symbol)."""
     balances: dict[str, tuple[Money, ...]] = field(default_factory=dict[str, tuple[Money, ...]])
+    cancel_after_seconds: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """By (principal, client_id): clients whose open orders are canceled when they are lost, each with its grace."""
     brokers: dict[str, Broker] = field(default_factory=dict[str, Broker])
 
     def order_id(self, number: int) -> str:

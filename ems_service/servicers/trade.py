@@ -12,7 +12,7 @@ from ems_service.convert import command, report
 from ems_service.convert.checks import an_id_or_none, malformed
 from ems_service.convert.event import answer
 from ems_service.core.events import Decision, Event, OrderEvent, Standing
-from ems_service.core.inputs import Cause
+from ems_service.core.inputs import Cause, OnLoss
 from ems_service.engine import Engine
 from ems_service.limits import COMMAND_ID_LENGTH_MAX, COMMANDS_PER_MESSAGE_MAX, HEARTBEATS_MISSED_MAX
 from ems_service.publisher import Publisher
@@ -59,6 +59,7 @@ class Trade:
         stream = EventStream(opening.view, self._write, self._publisher, self._engine.clock)
         attendant = (self._principal, self._client_id)
         self._departures.returned(attendant)
+        self._engine.put(OnLoss(Cause(*attendant), opening.cancel_after_seconds))  # stored before `opened` leaves
         try:
             await self._attend(opening, rest, stream)
         finally:
@@ -132,7 +133,8 @@ class Trade:
             case "ack_seq" | "heartbeat":
                 pass
             case "logout":
-                self._engine.look(lambda _state: None, lambda _nothing: self._logged_out(stream))
+                left = OnLoss(Cause(self._principal, self._client_id), None)
+                self._engine.put(left, lambda _decision: self._logged_out(stream))
             case "open":
                 raise malformed(reason_pb2.REASON_OUT_OF_SEQUENCE, "open", f"this stream is open as {self._client_id}")
             case None:

@@ -5,6 +5,7 @@ import asyncio
 import grpc
 import pytest
 
+from ems_service.servicers import departures
 from pitline.ems.v1.command_pb2 import (
     ON_DISCONNECT_CANCEL_MINE,
     ON_DISCONNECT_KEEP,
@@ -136,6 +137,35 @@ async def test_orders_stand_when_the_ems_shuts_down(on_sim: SimStack) -> None:
         await on_sim.ems.start()
         await on_sim.desk.until_broker()
     assert await on_sim.desk.open_orders() == ["a-2", "a-1"]
+    assert on_sim.sim.count("cancel") == 0
+
+
+@pytest.mark.parametrize("how", ["killed", "back", "logged out before"])
+async def test_a_client_that_had_asked_for_it_is_lost_if_it_does_not_come_back_after_a_restart(
+    on_sim: SimStack, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(departures, "RETURN_SECONDS_MIN", 1.0)
+    desk = on_sim.desk
+    async with attending(on_sim, on_disconnect=ON_DISCONNECT_CANCEL_MINE) as a:
+        await with_orders(a)
+        if how == "logged out before":
+            a.logout()
+            await a.ended()
+        await on_sim.ems.stop()
+        await on_sim.ems.start()
+    async with desk.watcher("A") as w:
+        await w.opened()
+        if how == "killed":
+            await w.counts("order_canceled", 2)
+            return
+        if how == "back":
+            async with attending(on_sim, on_disconnect=ON_DISCONNECT_KEEP, heartbeat=2) as again:
+                await again.opened()
+                await again.sees("heartbeat")  # 2 s: the grace would be over
+        else:
+            async with desk.client("B") as b:
+                await b.opened()
+                assert await desk.open_orders() == ["a-2", "a-1"]
     assert on_sim.sim.count("cancel") == 0
 
 

@@ -102,6 +102,14 @@ class Core:
         key = OrderKey(client_order_id=name, client_id=ALICE)
         return self.take(inputs.Cancel(Cause(principal, client_id), key))
 
+    def on_loss(self, cancel_after_seconds: int | None, *, client_id: str = ALICE) -> list[str]:
+        """What becomes of the client's orders when it is lost."""
+        return self.take(inputs.OnLoss(Cause(PRINCIPAL, client_id), cancel_after_seconds))
+
+    def lost(self, *, client_id: str = ALICE) -> list[str]:
+        """The client did not come back."""
+        return self.take(inputs.Disconnected(Cause(PRINCIPAL, client_id)))
+
     # The process and the line to the broker.
 
     def start(self) -> list[str]:

@@ -49,6 +49,8 @@ def line(item: Event | Answer) -> str:
             return f"epoch {item.epoch}"
         case events.BrokerBound():
             return f"bound {item.broker} {item.store_id} {','.join(item.accounts)}"
+        case events.OnLossChanged():
+            return f"on_loss {item.cause.client_id} {item.cancel_after_seconds}"
         case events.CursorMoved():
             return f"cursor {item.cause.broker_seq}"
         case _:

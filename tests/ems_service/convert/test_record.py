@@ -51,6 +51,9 @@ def _eventful() -> Core:
     core.says("B", Fate.UNKNOWN)
     core.ack("B")
     core.expires("B")
+    core.on_loss(30, client_id="bob")
+    core.on_loss(0)
+    core.on_loss(None)
     core.buy("C")
     core.reject("C")
     core.buy("D", "0.05")
@@ -156,7 +159,16 @@ def test_what_concerns_an_account_as_a_whole_has_no_owner(kind: type[Event], acc
             assert not record.private
 
 
-@pytest.mark.parametrize("kind", [events.EpochStarted, events.BrokerBound, events.CursorMoved, events.RequestSentAgain])
+PRIVATE = [
+    events.EpochStarted,
+    events.BrokerBound,
+    events.OnLossChanged,
+    events.CursorMoved,
+    events.RequestSentAgain,
+]
+
+
+@pytest.mark.parametrize("kind", PRIVATE)
 def test_a_private_event_has_no_public_bytes(kind: type[Event]) -> None:
     records = [to_record(event) for event in EVENTFUL.happened if isinstance(event, kind)]
     assert records

@@ -426,3 +426,21 @@ def test_a_lost_client_has_an_order_canceled_that_a_raise_may_have_live_again() 
     ref = core.order("A").order_ref
     core.take(Modified(Cause(broker="paper", broker_seq=99), ref, core.order("A").modify_ref, "", Decimal(3), None, 0))
     assert core.stands("A") == "PENDING_CANCEL 2+1 avg 100 cancel SENT"
+
+
+def test_what_becomes_of_a_lost_client_s_orders_is_kept_while_it_says_anything_new() -> None:
+    core = connected()
+    assert core.on_loss(None) == []
+    assert core.on_loss(30) == ["on_loss alice 30"]
+    assert core.on_loss(30) == []
+    assert core.on_loss(0) == ["on_loss alice 0"]
+    assert core.on_loss(None) == ["on_loss alice None"]
+
+
+def test_a_lost_client_is_lost_once() -> None:
+    core = connected()
+    core.on_loss(30)
+    core.buy("A")
+    core.ack("A")
+    assert core.lost() == ["cancel_requested A: PENDING_CANCEL 0+1 cancel SENT", "on_loss alice None"]
+    assert core.lost() == ["stands A: PENDING_CANCEL 0+1 cancel SENT"]

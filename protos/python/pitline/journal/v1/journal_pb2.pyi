@@ -33,6 +33,7 @@ class PrivateRecord(_message.Message):
     BROKER_BOUND_FIELD_NUMBER: _builtins.int
     CURSOR_MOVED_FIELD_NUMBER: _builtins.int
     REQUEST_SENT_AGAIN_FIELD_NUMBER: _builtins.int
+    ON_LOSS_CHANGED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def epoch_started(self) -> Global___EpochStarted:
         """The EMS started."""
@@ -49,6 +50,10 @@ class PrivateRecord(_message.Message):
     def request_sent_again(self) -> Global___RequestSentAgain:
         """What was last sent for an order went out once more."""
 
+    @_builtins.property
+    def on_loss_changed(self) -> Global___OnLossChanged:
+        """What becomes of a client's orders when it is lost, if that has changed."""
+
     def __init__(
         self,
         *,
@@ -56,12 +61,13 @@ class PrivateRecord(_message.Message):
         broker_bound: Global___BrokerBound | None = ...,
         cursor_moved: Global___CursorMoved | None = ...,
         request_sent_again: Global___RequestSentAgain | None = ...,
+        on_loss_changed: Global___OnLossChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "request_sent_again", b"request_sent_again"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "on_loss_changed", b"on_loss_changed", "request_sent_again", b"request_sent_again"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "request_sent_again", b"request_sent_again"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "on_loss_changed", b"on_loss_changed", "request_sent_again", b"request_sent_again"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -167,3 +173,33 @@ class RequestSentAgain(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestSentAgain: _TypeAlias = RequestSentAgain  # noqa: Y015
+
+@_typing.final
+class OnLossChanged(_message.Message):
+    """A client attends, or does no longer, and says what becomes of its open orders when it is lost; the record's header says whose
+    client it is. A restart needs it: a client that does not come back after it is lost as well.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    CANCEL_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    """Which client."""
+    cancel_after_seconds: _builtins.int
+    """Its open orders are canceled after this grace, seconds; absent: they stand."""
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        cancel_after_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cancel_after_seconds", b"_cancel_after_seconds", "cancel_after_seconds", b"cancel_after_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cancel_after_seconds", b"_cancel_after_seconds", "cancel_after_seconds", b"cancel_after_seconds", "client_id", b"client_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cancel_after_seconds: _TypeAlias = _typing.Literal["cancel_after_seconds"]  # noqa: Y015
+    _WhichOneofArgType__cancel_after_seconds: _TypeAlias = _typing.Literal["_cancel_after_seconds", b"_cancel_after_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cancel_after_seconds) -> _WhichOneofReturnType__cancel_after_seconds | None: ...
+
+Global___OnLossChanged: _TypeAlias = OnLossChanged  # noqa: Y015
