@@ -29,6 +29,14 @@ INBOX_MAX = 16_384
 brokers' always are.
 """
 
+CLIENT_COMMANDS_WAITING_MAX = 8_192
+"""Commands of one stream that may wait for the engine: two full messages, and half of the inbox, so that a client that
+floods leaves room for others. Beyond it submits and modifies are refused THROTTLED with a retry delay; cancels never.
+"""
+
+THROTTLED_RETRY_SECONDS = 0.5
+"""When a throttled command may be tried again: the engine has worked off most of what waited by then."""
+
 GROUP_MAX = 1_024
 """Inputs decided before a commit: bounds what one client waits for another. The rest waits for the next commit."""
 

@@ -92,12 +92,16 @@ def heartbeat(now_ns: int) -> bytes:
     return frame(message.SerializeToString())
 
 
-def refused(reason: int, field: str, text: str, command_id: str, now_ns: int) -> bytes:
-    """A malformed command's answer, framed."""
+def refused(
+    reason: int, field: str, text: str, command_id: str, now_ns: int, retry_seconds: float | None = None
+) -> bytes:
+    """The answer to a command that did not reach the engine, framed."""
     message = event_pb2.Event(command_id=command_id)
     set_time(message.time, now_ns)
     message.command_refused.reason = reason  # pyright: ignore[reportAttributeAccessIssue]
     message.command_refused.field, message.command_refused.text = field, text
+    if retry_seconds is not None:
+        message.command_refused.retry_delay.FromMilliseconds(round(retry_seconds * 1000))
     return frame(message.SerializeToString())
 
 

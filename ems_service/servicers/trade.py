@@ -14,7 +14,13 @@ from ems_service.convert.event import answer
 from ems_service.core.events import Decision, Event, OrderEvent, Standing
 from ems_service.core.inputs import Cause, OnLoss
 from ems_service.engine import Engine
-from ems_service.limits import COMMAND_ID_LENGTH_MAX, COMMANDS_PER_MESSAGE_MAX, HEARTBEATS_MISSED_MAX
+from ems_service.limits import (
+    CLIENT_COMMANDS_WAITING_MAX,
+    COMMAND_ID_LENGTH_MAX,
+    COMMANDS_PER_MESSAGE_MAX,
+    HEARTBEATS_MISSED_MAX,
+    THROTTLED_RETRY_SECONDS,
+)
 from ems_service.publisher import Publisher
 from ems_service.servicers.departures import Departures
 from ems_service.servicers.event_stream import EventStream
@@ -51,6 +57,8 @@ class Trade:
         self._departures = departures
         self._principal = principal
         self._client_id = ""
+        self._waiting = 0
+        """Commands that wait for the engine."""
 
     async def run(self) -> None:
         """Until logout, or the end that the stream is given. Half-close is none: events keep coming."""
@@ -124,11 +132,16 @@ class Trade:
         cause = Cause(self._principal, self._client_id, an_id_or_none(message.command_id, "command_id"))
         kind = message.WhichOneof("kind")
         match kind:
+            case "submit" | "modify" if self._waiting >= CLIENT_COMMANDS_WAITING_MAX:
+                raise _throttled(kind)
             case "submit":
+                self._waiting += 1
                 self._engine.put(command.submit(message.submit, cause), lambda decision: self._answer(decision, stream))
             case "cancel":
+                self._waiting += 1
                 self._engine.put(command.cancel(message.cancel, cause), lambda decision: self._answer(decision, stream))
             case "modify":
+                self._waiting += 1
                 self._engine.put(command.modify(message.modify, cause), lambda decision: self._answer(decision, stream))
             case "ack_seq" | "heartbeat":
                 pass
@@ -153,15 +166,23 @@ class Trade:
     def _refusal(self, message: command_pb2.Command, refused: Refused) -> bytes:
         reason = reason_pb2.Reason.Value(f"REASON_{refused.reason}")
         command_id = message.command_id[:COMMAND_ID_LENGTH_MAX]  # it may be what is malformed
-        return report.refused(reason, refused.field, refused.text, command_id, self._engine.clock.now_ns())
+        now_ns = self._engine.clock.now_ns()
+        return report.refused(reason, refused.field, refused.text, command_id, now_ns, refused.retry_seconds)
 
     def _answer(self, decision: Decision, stream: EventStream) -> None:
+        self._waiting -= 1
         for item in decision:
             if not isinstance(item, Event):
                 stream.put(frame(answer(item, self._engine.clock.now_ns())))
             elif isinstance(item, OrderEvent) and item.order.client_id != self._client_id:
                 # Who acts on another's order is told how it stands: its events go to its owner.
                 stream.put(frame(answer(Standing(item.cause, item.order), self._engine.clock.now_ns())))
+
+
+def _throttled(kind: str) -> Refused:
+    text = f"{CLIENT_COMMANDS_WAITING_MAX} commands of this stream wait already"
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    return Refused(code, "THROTTLED", text, field=kind, retry_seconds=THROTTLED_RETRY_SECONDS)
 
 
 def _commands(request: trading_service_pb2.TradeRequest) -> list[command_pb2.Command]:
