@@ -1,11 +1,14 @@
 """A connection through which nothing comes any more and that nobody closed, as when a firewall forgot it."""
 
+import asyncio
+
 from chaos.proxy import Proxy
 from pitline.ems.v1.command_pb2 import ON_DISCONNECT_CANCEL_MINE, Open
 from pitline_client import GTC, connect
 from support.dialog import Client
 from support.orders import buy
 from support.stack import SimStack
+from support.waiting import DEADLINE_SECONDS
 
 
 def port_of(address: str) -> int:
@@ -19,8 +22,10 @@ async def test_a_client_that_asked_for_heartbeats_is_back_on_a_new_connection(on
     ):
         await client.buy("X-USD", 1, account="sim.main", limit_px=100, time_in_force=GTC).acked()
         proxy.half_open()
-        # Given while nobody has noticed: it leaves once, on the connection that follows.
-        await client.buy("X-USD", 2, account="sim.main", limit_px=100, time_in_force=GTC).acked()
+        # Given while nobody has noticed: it leaves once, on the connection that follows, and long before a transport
+        # that is left alone would notice.
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await client.buy("X-USD", 2, account="sim.main", limit_px=100, time_in_force=GTC).acked()
         assert (await on_sim.desk.status()).attending_clients == 1
     assert on_sim.sim.count("order") == 2
 

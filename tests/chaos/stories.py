@@ -11,6 +11,7 @@ from chaos.habits import ENDED
 from pitline.ems.v1.event_pb2 import FILL_FLAG_QUARANTINED, Event, FillFlag
 from pitline.types.v1.order_pb2 import (
     IN_DOUBT_UNSPECIFIED,
+    ORDER_STATUS_FILLED,
     ORDER_STATUS_PENDING_CANCEL,
     ORDER_STATUS_PENDING_NEW,
     ORDER_STATUS_PENDING_REPLACE,
@@ -153,7 +154,9 @@ class Stories:
             self._wrong("as asked for", text)
 
     def _fold(self, story: Story, event: Event) -> None:
-        if story.ended and event.state.status != story.state.status:
+        # A raise that crossed the last fill revives an order that was filled.
+        raised = story.state.status == ORDER_STATUS_FILLED and event.HasField("order_modified")
+        if story.ended and event.state.status != story.state.status and not raised:
             self._wrong("one fate", f"{story} went on as {OrderStatus.Name(event.state.status)}, seq {event.seq}")
         story.state = event.state
         match event.WhichOneof("change"):
