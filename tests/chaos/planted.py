@@ -15,7 +15,7 @@ import ems_service.engine
 from ems_service.__main__ import main
 from ems_service.convert.record import Record
 from ems_service.core import ems, inputs
-from ems_service.core.events import Decision
+from ems_service.core.events import Decision, OrderEvent
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage
 from ems_service.core.state import State
@@ -30,7 +30,10 @@ _COMMIT_SECONDS = 0.03
 def unjournaled_send() -> None:
     """Requests leave for the broker before they are stored."""
     engines: list[Engine] = []
-    begin, take, request_of = Engine.__init__, ems.take, _engine_part("_request")
+    begin, take = Engine.__init__, ems.take
+    after_commit: dict[type[Any], Callable[[Any], bytes]] = getattr(ems_service.engine, "_REQUESTS")  # noqa: B009
+    at_once = dict(after_commit)
+    after_commit.clear()
 
     def remembered(self: Engine, *arguments: Any) -> None:
         begin(self, *arguments)
@@ -39,15 +42,13 @@ def unjournaled_send() -> None:
     def taken(state: State, given: inputs.Input, market: Market, now_ns: int) -> Decision:
         decision = take(state, given, market, now_ns)
         for event in decision:
-            request = request_of(event)
-            if request is not None:
-                order, framed = request
-                engines[0].outlets[order.broker].send(framed)
+            request = at_once.get(type(event))
+            if request is not None and isinstance(event, OrderEvent):
+                engines[0].outlets[event.order.broker].send(request(event))
         return decision
 
     _replace(Engine, "__init__", remembered)
     _replace(ems, "take", taken)
-    _replace(ems_service.engine, "_request", _none)
     _slow_commits(lambda _records: None)
 
 
@@ -105,14 +106,6 @@ def _slow_commits(before: Callable[[Sequence[Record]], None]) -> None:
         await append(self, records)
 
     _replace(Journal, "append", slow)
-
-
-def _none(_event: object) -> None:
-    """No request leaves after the commit: it has left already."""
-
-
-def _engine_part(name: str) -> Any:
-    return getattr(ems_service.engine, name)
 
 
 def _replace(owner: object, name: str, by: object) -> None:
