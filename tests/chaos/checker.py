@@ -14,7 +14,13 @@ from chaos.logbook import entries
 from chaos.stories import Stories, Story
 from pitline.ems.v1.command_pb2 import Command
 from pitline.ems.v1.event_pb2 import Event, Opened
-from pitline.types.v1.order_pb2 import ORDER_STATUS_CANCELED, ORDER_STATUS_EXPIRED, ORDER_STATUS_FILLED
+from pitline.types.v1.order_pb2 import (
+    ORDER_STATUS_CANCELED,
+    ORDER_STATUS_EXPIRED,
+    ORDER_STATUS_FILLED,
+    TIME_IN_FORCE_FOK,
+    TIME_IN_FORCE_IOC,
+)
 
 _SHOWN_MAX = 20
 """Violations of one check that are printed; the rest is counted."""
@@ -138,11 +144,14 @@ class _Reading:
         """`spent`: ids that the journal knows."""
         asked: Counter[str] = Counter()
         refused: set[str] = set()
+        """Or given up by the client library: it does not send an order late that wants the price of its moment."""
         for entry in entries(path):
             if isinstance(entry, Command):
                 self._verdict.requests += 1
                 if entry.HasField("submit"):
                     asked[entry.submit.client_order_id] += 1
+                    if entry.submit.terms.time_in_force in (TIME_IN_FORCE_IOC, TIME_IN_FORCE_FOK):
+                        refused.add(entry.submit.client_order_id)
                 continue
             self._verdict.events += 1
             if entry.HasField("command_refused"):

@@ -88,13 +88,14 @@ class RawTrader:
 
     async def _ask(self, call: Any) -> None:
         trading, loop = self._trading, asyncio.get_running_loop()
-        token = trading.habits.token
-        first = Open(client_id=trading.habits.client_id, heartbeat_seconds=HEARTBEAT_SECONDS)
-        if token is not None:
-            first.journal_id, first.resume_after_seq = token.journal_id, token.seq
-        again = [Command(submit=submit) for submit in trading.habits.unanswered.values()]
-        trading.noted(again)
         try:
+            await call.wait_for_connection()  # what is logged is sent, not merely wished for
+            token = trading.habits.token
+            first = Open(client_id=trading.habits.client_id, heartbeat_seconds=HEARTBEAT_SECONDS)
+            if token is not None:
+                first.journal_id, first.resume_after_seq = token.journal_id, token.seq
+            again = [Command(submit=submit) for submit in trading.habits.unanswered.values()]
+            trading.noted(again)
             await call.write(self._message([Command(open=first), *again]))
             sent_at = loop.time()
             while not trading.stop.is_set():

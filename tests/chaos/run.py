@@ -42,11 +42,12 @@ class Outcome:
     def lines(self) -> list[str]:
         """For people."""
         verdict = self.verdict
-        rate = verdict.requests / self.trade_seconds if self.trade_seconds else 0.0
+        # Repeats are not counted: they say how much was lost, not how much is traded.
+        rate = (verdict.requests - verdict.repeated) / self.trade_seconds if self.trade_seconds else 0.0
         return [
             "done: " + ", ".join(f"{what} {count}" for what, count in sorted(self.done.items())),
-            f"{verdict.requests} requests of clients, {rate:.0f}/s over {self.trade_seconds:.0f} s, "
-            f"{verdict.repeated} submits repeated; {verdict.events} events taken",
+            f"{verdict.requests} requests of clients, {verdict.repeated} of them submits given again; without those "
+            f"{rate:.0f}/s over {self.trade_seconds:.0f} s; {verdict.events} events taken",
             f"{verdict.orders} orders, {verdict.fills} fills; worst recovery {self.worst_recovery_seconds:.1f} s",
             *verdict.lines(),
             f"{len(verdict.violations)} violations",

@@ -35,7 +35,7 @@ TRADERS = {
 }
 """Client processes and their clients; those of "raw" are bare stubs."""
 
-RATE = 60.0
+RATE = 90.0
 """Commands per client and second: together above 300 with what chaos takes of it."""
 
 _QUOTE_SECONDS = 0.15
