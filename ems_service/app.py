@@ -20,13 +20,14 @@ from ems_service.core.state import State
 from ems_service.engine import Clock, Engine
 from ems_service.feeds import Feed
 from ems_service.journal import Journal
-from ems_service.limits import REPLAY_BYTES_MAX
+from ems_service.limits import GROUP_MAX, REPLAY_BYTES_MAX
 from ems_service.publisher import Publisher
 from ems_service.servicers.admin import Admin
 from ems_service.servicers.departures import Departures
 from ems_service.servicers.markets import Markets
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.trading import Trading
+from ems_service.upkeep import Upkeep
 from pitline.ems.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from pitline.ems.v1.market_data_service_pb2_grpc import add_MarketDataServiceServicer_to_server
 from pitline.ems.v1.trading_service_pb2_grpc import add_TradingServiceServicer_to_server
@@ -61,9 +62,11 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         engine.market.awaited = frozenset(links)
         feeds = {name: Feed(name, broker.address) for name, broker in config.brokers.items()}
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        running = tasks.create_task(engine.run())
-        stack.callback(running.cancel)
-        await engine.ask(Started(Cause(), BUILD))
+        upkeep = Upkeep(config.data_dir, journal, engine.market)
+        upkeep.look_at_disk()
+        for work in (engine.run(), upkeep.run()):
+            stack.callback(tasks.create_task(work).cancel)
+        await engine.ask(Started(Cause(), BUILD, orders_skipped=GROUP_MAX if journal.cut_seq else 0))
         streams, departures = Streams(publisher), Departures(engine)
         departures.restarted(state.cancel_after_seconds)
         markets = Markets(links, feeds)
@@ -81,7 +84,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
             Service(
                 "pitline.ems.v1.AdminService",
                 add_AdminServiceServicer_to_server,
-                Admin(engine, links, streams, config.durability, BUILD),
+                Admin(engine, links, streams, upkeep, config.durability, BUILD),
             ),
         ]
 
@@ -101,4 +104,5 @@ def folded(journal: Journal) -> State:
     state = State(journal.journal_id)
     for record in journal.read_all(REPLAY_BYTES_MAX):
         evolve(state, to_event(record, state))
+    state.seq = max(state.seq, journal.cut_seq)  # what was taken out at the end stays spent
     return state

@@ -20,7 +20,7 @@ from ems_service.core.events import Refusal
 from ems_service.core.inputs import Cause, Hello, LinkChanged, Unhandled
 from ems_service.core.market import Offer
 from ems_service.core.state import State
-from ems_service.core.values import BrokerState
+from ems_service.core.values import BrokerState, Environment
 from ems_service.engine import Engine
 from ems_service.limits import (
     ACK_BROKER_SEQ_EVERY,
@@ -39,6 +39,11 @@ from pitline_rpc.wire import stream_stream
 _TRADES = "/pitline.broker.v1.BrokerService/Trades"
 
 _Call = grpc.aio.StreamStreamCall[Message | bytes, broker_service_pb2.TradesResponse]
+
+_NEEDS_FSYNC = (
+    "the broker says LIVE, and durability flush would forget orders when power is lost: "
+    "start the EMS with PITLINE_EMS_DURABILITY=fsync"
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -172,6 +177,8 @@ class BrokerLink:
                 f"the broker's log ends at {given.head_broker_seq}, and {cursor} was stored of it: it went back in time"
             )
             raise BrokerRefused(text)
+        if given.environment is Environment.LIVE and self._durability != "fsync":
+            raise BrokerRefused(_NEEDS_FSYNC)
         self.build = event.hello_ack.build
         offer: Offer = broker_messages.offer(event.hello_ack.capabilities, self.instruments)
         self._engine.market.offers[self.name] = offer

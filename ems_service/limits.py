@@ -118,3 +118,23 @@ GC_THRESHOLDS = (10_000, 20, 100)
 """Allocations between collections of the youngest objects (a few milliseconds), and how many of those make a
 collection of the next generation. With Python's own (700, 10, 10) collecting takes a tenth of an order's time.
 """
+
+WAL_CHECKPOINT_BYTES = 4 * 1024 * 1024
+"""Bytes of committed groups after which SQLite's log is moved into its database, in a thread beside the commits."""
+
+WAL_BYTES_MAX = 64 * 1024 * 1024
+"""Size of SQLite's log beyond which one commit waits until it begins anew; under steady load it would grow for ever."""
+
+TRIM_BYTES_MAX = 256 * 1024
+"""Bytes of records past retention that are taken out at a time, between two commits."""
+
+UPKEEP_SECONDS = 1.0
+"""Pause between two looks at the disk and the journal's size. Cheap: a few system calls."""
+
+FREE_BYTES_MIN = 256 * 1024 * 1024
+"""Free space on the journal's disk below which new orders and raises are refused, DISK_FULL; cancels are taken, and
+what brokers say is stored. Enough for some million events to be told on the way out.
+"""
+
+FREE_BYTES_ENOUGH = FREE_BYTES_MIN * 5 // 4
+"""Free space from which on orders are taken again: more than the least, so that it does not go to and fro."""

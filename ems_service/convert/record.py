@@ -90,7 +90,8 @@ def to_event(record: Record, known: State) -> Event:
     message = journal_pb2.PrivateRecord.FromString(record.private)
     match message.WhichOneof("change"):
         case "epoch_started":
-            return events.EpochStarted(*head, message.epoch_started.epoch, message.epoch_started.build)
+            epoch_started = message.epoch_started
+            return events.EpochStarted(*head, epoch_started.epoch, epoch_started.build, epoch_started.orders_skipped)
         case "broker_bound":
             bound = message.broker_bound
             return events.BrokerBound(
@@ -121,6 +122,7 @@ def _private(event: Event) -> bytes:
         case events.EpochStarted():
             message.epoch_started.epoch = event.epoch
             message.epoch_started.build = event.build
+            message.epoch_started.orders_skipped = event.orders_skipped
         case events.BrokerBound():
             bound = message.broker_bound
             bound.broker, bound.store_id = event.broker, event.store_id

@@ -19,7 +19,7 @@ from ems_service.core.values import ZERO, BrokerState, InDoubt, OrderStatus, Rea
 
 def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) -> Decision:
     """order_routed, or order_denied with the first objection. A known id: Standing if the terms are equal, else
-    Refusal.
+    Refusal. No room to store it: Refusal, and the id is not spent.
     """
     cause, terms = command.cause, command.terms
     known = state.by_client.get((cause.principal, cause.client_id, command.client_order_id))
@@ -28,6 +28,8 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
             return [events.Standing(cause, known)]
         text = f"{command.client_order_id} is order {known.order_id}, submitted with other terms"
         return [_refusal(command, Reason.DUPLICATE_ID, "submit.client_order_id", text)]
+    if market.disk_full:
+        return [_refusal(command, Reason.DISK_FULL, "submit", market.disk_full)]
     broker = state.broker_of(terms.account)
     if broker is None:
         name = terms.account.partition(".")[0]
@@ -111,6 +113,8 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
     wanted = base.with_numbers(command.order_qty or base.order_qty, command.limit_px or base.limit_px)
     if wanted == base:
         return [events.Standing(cause, order)]
+    if market.disk_full and wanted.order_qty > base.order_qty:
+        return [_refusal(command, Reason.DISK_FULL, "modify.order_qty", market.disk_full)]
     offer = market.offers[order.broker]
     if not offer.modify:
         text = f"the broker of {order.terms.account} does not modify orders"

@@ -218,10 +218,11 @@ class BrokerStatus(Event):
 
 @dataclass(slots=True)
 class EpochStarted(Event):
-    """Private: this process took over the journal."""
+    """Private: this process took over the journal. Order numbers go on after `orders_skipped` more."""
 
     epoch: int
     build: str
+    orders_skipped: int
 
 
 @dataclass(slots=True)

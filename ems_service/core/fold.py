@@ -138,6 +138,7 @@ def _broker_status(state: State, event: BrokerStatus) -> None:
 
 def _epoch_started(state: State, event: EpochStarted) -> None:
     state.epoch = event.epoch
+    state.orders_made += event.orders_skipped
 
 
 def _broker_bound(state: State, event: BrokerBound) -> None:

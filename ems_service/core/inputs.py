@@ -82,10 +82,13 @@ class OnLoss:
 
 @dataclass(slots=True)
 class Started:
-    """This process took over the journal."""
+    """This process took over the journal. `orders_skipped` is how many order numbers a damaged end of it may have
+    held: their refs may be known to a broker.
+    """
 
     cause: Cause
     build: str
+    orders_skipped: int = 0
 
 
 @dataclass(slots=True)

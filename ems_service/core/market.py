@@ -1,7 +1,7 @@
-"""What brokers offer: capabilities and instruments.
+"""What brokers offer, capabilities and instruments, and whether there is room to store what would follow.
 
-Held by the engine, filled by the broker links, given to `decide`; never folded, because a broker says it anew at
-every connection.
+Held by the engine, filled by the broker links and by `upkeep.py`, given to `decide`; never folded: a broker says it
+anew at every connection, and the disk at every look.
 """
 
 from dataclasses import dataclass, field
@@ -45,12 +45,14 @@ class Offer:
 
 @dataclass(slots=True)
 class Market:
-    """What the engine knows and does not store: what brokers offer. By broker name."""
+    """What the engine knows and does not store: what brokers offer, and how the disk stands."""
 
     offers: dict[str, Offer] = field(default_factory=dict[str, Offer])
     """By broker name."""
     awaited: frozenset[str] = frozenset()
     """Names of all brokers that there are to be, reached or not."""
+    disk_full: str = ""
+    """Why nothing may begin that has to be stored, in words; empty while there is room."""
 
     def listing(self, account: str, symbol: str) -> Listing:
         """What is known of a symbol at the broker of an account; of one that the broker does not list, the least that

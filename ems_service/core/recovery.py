@@ -29,7 +29,7 @@ def started(state: State, start: inputs.Started, market: Market, now_ns: int) ->
         for name, broker in state.brokers.items()
         if broker.state is not BrokerState.DOWN
     ]
-    return [events.EpochStarted(0, now_ns, start.cause, state.epoch + 1, start.build), *down]
+    return [events.EpochStarted(0, now_ns, start.cause, state.epoch + 1, start.build, start.orders_skipped), *down]
 
 
 def hello(state: State, answer: inputs.Hello, market: Market, now_ns: int) -> Decision:

@@ -164,3 +164,4 @@ class Reason(IntEnum):
     EXPIRED_IN_RECOVERY = 44
     EXPIRED = 45
     DISCONNECTED = 46
+    DISK_FULL = 56

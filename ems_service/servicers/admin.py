@@ -10,6 +10,7 @@ from ems_service.convert.scalars import set_time
 from ems_service.core.state import State
 from ems_service.engine import Engine
 from ems_service.servicers.streams import Streams
+from ems_service.upkeep import Upkeep
 from pitline.ems.v1 import admin_service_pb2 as pb
 from pitline.ems.v1 import event_pb2
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceServicer
@@ -21,11 +22,18 @@ class Admin(AdminServiceServicer):
     """Serves pitline.ems.v1.AdminService."""
 
     def __init__(
-        self, engine: Engine, links: Mapping[str, BrokerLink], streams: Streams, durability: str, build: str
+        self,
+        engine: Engine,
+        links: Mapping[str, BrokerLink],
+        streams: Streams,
+        upkeep: Upkeep,
+        durability: str,
+        build: str,
     ) -> None:
         self._engine = engine
         self._links = links
         self._streams = streams
+        self._upkeep = upkeep
         self._durability = durability
         self._build = build
         self._start_ns = engine.clock.now_ns()
@@ -35,6 +43,7 @@ class Admin(AdminServiceServicer):
         status = await self._engine.read(self._status)
         status.attending_clients = self._streams.attending_count
         status.watchers = self._streams.watching_count
+        status.notices.extend(self._upkeep.notices)
         return status
 
     def _status(self, state: State) -> pb.GetStatusResponse:

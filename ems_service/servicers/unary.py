@@ -29,6 +29,7 @@ _CODES: dict[int, grpc.StatusCode] = {
     Reason.LOT_SIZE: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.QTY_LIMIT: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.MIN_NOTIONAL: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.DISK_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

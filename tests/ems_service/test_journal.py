@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ems_service import journal as journal_module
 from ems_service.convert.record import Record
 from ems_service.journal import Durability, Journal, JournalError
 from support.ems_records import record
@@ -135,6 +136,30 @@ async def test_an_opener_of_another_process_is_refused(tmp_path: Path, killed: P
 # Damage.
 
 
+async def test_a_damaged_last_group_is_cut_off_and_told(opened: Open, tmp_path: Path) -> None:
+    journal = opened()
+    await journal.append([record(1), record(2)])
+    await journal.append([record(3), record(4)])
+    _damage(tmp_path, "public", last_seq=4)
+    journal = opened()
+    assert journal.cut_seq == 4
+    assert [read.seq for read in journal.read(0, ALL)] == [1, 2]
+    await journal.append([record(5)])
+    journal = opened()
+    assert (journal.cut_seq, [read.seq for read in journal.read(0, ALL)]) == (0, [1, 2, 5])
+
+
+async def test_damage_before_the_last_group_is_not_cut_off(opened: Open, tmp_path: Path) -> None:
+    journal = opened()
+    await journal.append([record(1), record(2)])
+    await journal.append([record(3), record(4)])
+    _damage(tmp_path, "public", last_seq=2)
+    journal = opened()
+    assert journal.cut_seq == 0
+    with pytest.raises(JournalError, match=r"journal\.sqlite: the group that ends with seq 2 is damaged"):
+        list(journal.read_all(ALL))
+
+
 @pytest.mark.parametrize("column", ["headers", "public", "private"])
 async def test_a_damaged_group_is_named_by_its_seq(journal: Journal, tmp_path: Path, column: str) -> None:
     await journal.append([record(1), record(2, private=b"secret")])
@@ -202,6 +227,47 @@ async def test_a_failed_append_raises_and_keeps_nothing_of_its_group(opened: Ope
     assert [read.seq for read in opened().read(0, ALL)] == [1, 3]
     await opened().append([record(4, owner="new-name")])
     assert [read.owner for read in opened().read(3, ALL)] == ["new-name"]
+
+
+# Beside the commits.
+
+
+async def test_the_oldest_groups_are_taken_out_and_the_last_stays(opened: Open) -> None:
+    journal = opened()
+    for seq in range(1, 11, 2):
+        await journal.append([record(seq), record(seq + 1)])
+    assert not await journal.trim(5)
+    assert (journal.kept_after_seq, [read.seq for read in journal.read(0, ALL)]) == (4, [5, 6, 7, 8, 9, 10])
+    await journal.trim(99)
+    journal = opened()
+    assert (journal.kept_after_seq, [read.seq for read in journal.read(0, ALL)]) == (8, [9, 10])
+
+
+async def test_a_bounded_part_is_taken_out_at_a_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "TRIM_BYTES_MAX", 1)
+    for seq in range(1, 5):
+        await journal.append([record(seq)])
+    assert [await journal.trim(3) for _ in range(4)] == [True, True, False, False]
+    assert [read.seq for read in journal.read(0, ALL)] == [4]
+
+
+async def test_commits_leave_the_log_to_the_checkpoint(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "WAL_CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr(journal_module, "WAL_BYTES_MAX", 8 * 1024 * 1024)
+    journal, log = opened(), tmp_path / "journal.sqlite-wal"
+    seq = 0
+    while seq < 6:  # 6 MB: SQLite by itself would have begun anew after 4
+        seq += 1
+        await journal.append([record(seq, text="x" * 1_000_000)])
+    assert log.stat().st_size > 6_000_000
+    await journal.checkpoint()
+    assert log.stat().st_size > 6_000_000  # below the bound it is only used again
+    await journal.append([record(7, text="x" * 9_000_000)])
+    await journal.checkpoint()
+    assert log.stat().st_size == 0
+    assert [read.seq for read in journal.read(0, ALL)] == [1, 2, 3, 4, 5, 6, 7]
 
 
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, durability: Durability, killed: Processes) -> None:

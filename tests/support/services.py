@@ -96,6 +96,18 @@ class Subprocess:
         """Where it listens."""
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._program is not None, "not started"
+        return self._program.pid
+
+    async def exit_code(self) -> int:
+        """Wait for the process to end by itself."""
+        assert self._program is not None, "not started"
+        program, self._program = self._program, None
+        return await program.wait()
+
     async def start(self) -> None:
         """Start the process and wait until its health service says that it serves."""
         assert self._program is None, "started already"

@@ -35,7 +35,7 @@ from pitline.broker.v1.event_pb2 import (
     Rejected,
 )
 from pitline.broker.v1.request_pb2 import BrokerRequest, CancelOrder, Hello, ModifyOrder, NewOrder
-from pitline.types.v1.account_pb2 import ENVIRONMENT_PAPER, Account
+from pitline.types.v1.account_pb2 import ENVIRONMENT_PAPER, Account, Environment
 from pitline.types.v1.execution_pb2 import Fill
 from pitline.types.v1.money_pb2 import Money
 from pitline.types.v1.order_pb2 import (
@@ -95,6 +95,7 @@ class Sim:
     def __init__(self, capabilities: Capabilities = CAPABILITIES, accounts: Sequence[str] = ("main",)) -> None:
         self.capabilities = capabilities
         self.store_id = f"sim-{uuid.uuid4().hex[:12]}"
+        self.environment: Environment.ValueType = ENVIRONMENT_PAPER
         self.accounts = [Account(account=a, environment=ENVIRONMENT_PAPER, base_currency="USD") for a in accounts]
         self.market = SimMarket()
         # What recovery reports beside the log; a test changes them before the EMS says hello.
@@ -364,7 +365,7 @@ class Sim:
         since = hello.last_broker_seq if hello.HasField("last_broker_seq") else self.head_broker_seq
         hello_ack = HelloAck(
             store_id=self.store_id,
-            environment=ENVIRONMENT_PAPER,
+            environment=self.environment,
             build="sim",
             highest_epoch=highest,
             accounts=self.accounts,

@@ -10,6 +10,7 @@ import ems_service.app
 import paper_broker.app
 from ems_service.config import BrokerSection
 from ems_service.config import Config as EmsConfig
+from ems_service.journal import Durability
 from paper_broker.config import PaperSettings
 from paper_broker.market.settings import MarketSettings
 from support.desk import Desk
@@ -98,12 +99,12 @@ async def process_stack(folder: Path) -> AsyncGenerator[ProcessStack]:
         await paper.stop()
 
 
-def ems_in_process(data_dir: Path, brokers: Mapping[str, str]) -> InProcess:
+def ems_in_process(data_dir: Path, brokers: Mapping[str, str], durability: Durability = "flush") -> InProcess:
     """An EMS in this process, not started; `brokers` are addresses by name."""
 
     def serving(bind: str) -> AbstractAsyncContextManager[Listening]:
         sections = {name: BrokerSection(address=address) for name, address in brokers.items()}
-        return ems_service.app.serving(EmsConfig(bind=bind, data_dir=data_dir, durability="flush", brokers=sections))
+        return ems_service.app.serving(EmsConfig(bind=bind, data_dir=data_dir, durability=durability, brokers=sections))
 
     return InProcess(serving)
 

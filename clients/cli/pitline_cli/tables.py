@@ -110,6 +110,8 @@ class Tables:
         self._say(f"journal {status.journal_id}, epoch {status.epoch}, seq {status.head_seq}")
         clients = f"{status.attending_clients} attending clients, {status.watchers} watchers"
         self._say(f"{status.open_orders} open orders, {clients}")
+        for notice in status.notices:
+            self._say(f"notice: {notice}")
         table = _table("broker", "state", "environment", "address", "store", ">seq", ">connects", "text")
         for broker in status.brokers:
             table.add_row(

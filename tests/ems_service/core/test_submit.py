@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from ems_service.core import events
-from ems_service.core.inputs import Cause, Submit
+from ems_service.core.inputs import Cause, Modify, OrderKey, Submit
 from ems_service.core.market import Listing, Offer
 from ems_service.core.order import Terms
 from ems_service.core.values import BrokerState, OrdType, Reason, Side, TimeInForce
@@ -237,3 +237,38 @@ def test_a_tick_of_many_digits_is_measured_exactly() -> None:
     core = connected(replace(OFFER, listings={SYMBOL: fine}))
     assert core.buy("A", "1", "999999999999999.999999999999999999") == ["routed A: PENDING_NEW 0+1"]
     assert core.buy("B", "1", "999999999999999.999999999999999998") == ["denied B TICK_SIZE terms.limit_px: DENIED 0+0"]
+
+
+# No room to store it.
+
+
+def test_an_order_is_refused_while_the_disk_is_nearly_full_and_its_id_is_not_spent() -> None:
+    core = connected()
+    core.market.disk_full = "1 MiB is free"
+    before = picture(core.state)
+    assert core.buy("A") == ["refused DISK_FULL submit"]
+    assert picture(core.state) == before
+    core.market.disk_full = ""
+    assert core.buy("A") == ["routed A: PENDING_NEW 0+1"]
+
+
+def test_a_repeated_order_stands_and_a_cancel_leaves_while_the_disk_is_nearly_full() -> None:
+    core = connected()
+    core.buy("A")
+    core.ack("A")
+    core.market.disk_full = "1 MiB is free"
+    assert core.buy("A") == ["stands A: WORKING 0+1"]
+    assert core.cancel("A") == ["cancel_requested A: PENDING_CANCEL 0+1 cancel SENT"]
+
+
+@pytest.mark.parametrize(
+    ("qty", "answer"), [("2.5", "refused DISK_FULL modify.order_qty"), ("1", "modify_requested A")]
+)
+def test_a_modify_may_lower_but_not_raise_while_the_disk_is_nearly_full(qty: str, answer: str) -> None:
+    core = connected(replace(OFFER, modify=True))
+    core.buy("A", "2")
+    core.ack("A")
+    core.market.disk_full = "1 MiB is free"
+    key = OrderKey(client_order_id="A", client_id=ALICE)
+    (line,) = core.take(Modify(Cause(PRINCIPAL, ALICE), key, Decimal(qty), None))
+    assert line.startswith(answer)

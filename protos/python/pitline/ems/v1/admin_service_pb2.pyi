@@ -90,6 +90,7 @@ class GetStatusResponse(_message.Message):
     ATTENDING_CLIENTS_FIELD_NUMBER: _builtins.int
     WATCHERS_FIELD_NUMBER: _builtins.int
     BROKERS_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     build: _builtins.str
     """Version of the program."""
     journal_id: _builtins.str
@@ -118,6 +119,12 @@ class GetStatusResponse(_message.Message):
     def brokers(self) -> _containers.RepeatedCompositeFieldContainer[Global___BrokerReport]:
         """One item a broker."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What an operator should know, in words: the disk is nearly full, the journal's damaged end was taken out, a snapshot could not be
+        read or made.
+        """
+
     def __init__(
         self,
         *,
@@ -132,10 +139,11 @@ class GetStatusResponse(_message.Message):
         attending_clients: _builtins.int = ...,
         watchers: _builtins.int = ...,
         brokers: _abc.Iterable[Global___BrokerReport] | None = ...,
+        notices: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attending_clients", b"attending_clients", "brokers", b"brokers", "build", b"build", "durability", b"durability", "epoch", b"epoch", "head_seq", b"head_seq", "journal_id", b"journal_id", "open_orders", b"open_orders", "start_time", b"start_time", "time", b"time", "watchers", b"watchers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attending_clients", b"attending_clients", "brokers", b"brokers", "build", b"build", "durability", b"durability", "epoch", b"epoch", "head_seq", b"head_seq", "journal_id", b"journal_id", "notices", b"notices", "open_orders", b"open_orders", "start_time", b"start_time", "time", b"time", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

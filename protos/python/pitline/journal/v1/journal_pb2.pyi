@@ -81,19 +81,23 @@ class EpochStarted(_message.Message):
 
     EPOCH_FIELD_NUMBER: _builtins.int
     BUILD_FIELD_NUMBER: _builtins.int
+    ORDERS_SKIPPED_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """Starts so far, from 1."""
     build: _builtins.str
     """Version of the program."""
+    orders_skipped: _builtins.int
+    """Order numbers that are passed over, because a damaged group that was taken out may have held them."""
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
         build: _builtins.str = ...,
+        orders_skipped: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "epoch", b"epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "epoch", b"epoch", "orders_skipped", b"orders_skipped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
