@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from bench.load import LoadError
+from bench.past import measured_past
 from bench.programs import LOAD_CORE, ProgramError, pin
 from bench.report import BATCHING_GAINS_MIN, is_valid, last_line, tables
 from bench.rounds import measured
@@ -29,8 +30,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="pitline-bench-") as folder:
             async with started(Path(folder)) as systems:
                 rounds = await measured(systems, asked.rounds, asked.orders)
-        print(tables(rounds))
-        print(last_line(rounds))
+            past = await measured_past(Path(folder) / "past", asked.orders)
+        print(tables(rounds, past))
+        print(last_line(rounds, past))
         if is_valid(rounds):
             return 0
         print(f"invalid: the batched floor is not {BATCHING_GAINS_MIN:.0f} times the unbatched one", file=sys.stderr)

@@ -6,8 +6,9 @@ The line's names are what others read; they stay.
 import json
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from bench.past import Past
 from bench.rounds import Figures, Round
 from bench.systems import BATCHED, EMS, EMS_FSYNC, SHAPE, UNBATCHED
 
@@ -77,7 +78,14 @@ def is_valid(rounds: Sequence[Round]) -> bool:
     return statistics.median(gains) >= BATCHING_GAINS_MIN
 
 
-def tables(rounds: Sequence[Round]) -> str:
+_PAST = {
+    "restart_100k_s": ("<= 1", "start of an EMS with 100,000 events to fold, s"),
+    "resume_100k_s": ("<= 0.3", "a client resumes 100,000 events, s"),
+    "mib_per_100k_orders": ("", "journal after 100,000 orders, MiB"),
+}
+
+
+def tables(rounds: Sequence[Round], past: Past) -> str:
     """The figures of each system and the measures, for people."""
     lines = [f"median of {len(rounds)} rounds, ± the round that is farthest from it", "", _row("", _COLUMNS)]
     for name in rounds[0]:
@@ -87,17 +95,15 @@ def tables(rounds: Sequence[Round]) -> str:
         values = sorted(measure.of(found) for found in rounds)
         spread = f"{_digits(statistics.median(values))} ({_digits(values[0])} .. {_digits(values[-1])})"
         lines.append(f"{measure.name:22}{spread:>24}  {measure.goal:7} {measure.meaning}")
+    for name, (goal, meaning) in _PAST.items():
+        lines.append(f"{name:22}{_digits(getattr(past, name)):>24}  {goal:7} {meaning}")
     return "\n".join(lines)
 
 
-def last_line(rounds: Sequence[Round]) -> str:
-    """The medians of the measures, as JSON."""
-    return json.dumps(
-        {
-            measure.name: float(_digits(statistics.median(measure.of(found) for found in rounds)))
-            for measure in _MEASURES
-        }
-    )
+def last_line(rounds: Sequence[Round], past: Past) -> str:
+    """The medians of the measures, and what a past costs, as JSON."""
+    values = {measure.name: statistics.median(measure.of(found) for found in rounds) for measure in _MEASURES}
+    return json.dumps({name: float(_digits(value)) for name, value in {**values, **asdict(past)}.items()})
 
 
 _COLUMNS: dict[str, Callable[[Figures], float]] = {

@@ -9,11 +9,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from bench.floors.serve import TRADE, call_of
 from bench.load import Load
 from bench.orders import BROKER, new_order, submit
 from bench.programs import BROKER_CORE, SYSTEM_CORE, Program, ProgramError, free_address, running
-from pitline.ems.v1.admin_service_pb2 import GetStatusRequest
+from pitline.ems.v1.admin_service_pb2 import GetStatusRequest, GetStatusResponse
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
 from pitline.ems.v1.event_pb2 import BROKER_STATE_UP
 from pitline_rpc.channel import connect
@@ -44,25 +46,25 @@ class System:
 async def started(folder: Path) -> AsyncGenerator[list[System]]:
     """All systems, ready for orders; `folder` takes journals and logs. Raises ProgramError."""
     async with AsyncExitStack() as stack:
-        broker = await _floor(stack, folder, "broker", BROKER_CORE)
+        broker = await bare_broker(stack, folder)
         broker_unbatched = await _floor(stack, folder, "broker", BROKER_CORE, "--unbatched")
         unbatched = await _floor(
             stack, folder, "echo", SYSTEM_CORE, "--broker", broker_unbatched.address, "--unbatched"
         )
         batched = await _floor(stack, folder, "echo", SYSTEM_CORE, "--broker", broker.address)
         shape = await _floor(stack, folder, "shape", SYSTEM_CORE, "--broker", broker.address)
-        flush = await _ems(stack, folder, "flush", broker)
-        fsync = await _ems(stack, folder, "fsync", broker)
-        for ems in (flush, fsync):
-            await _until_broker_is_up(ems.address)
+        flush = await ems(stack, folder, "flush", broker)
+        fsync = await ems(stack, folder, "fsync", broker)
+        for program in (flush, fsync):
+            await until_broker_is_up(program.address)
         yield [
             System(
                 UNBATCHED, unbatched, broker_unbatched, await _load(stack, unbatched, unbatched=True), new_order, True
             ),
             System(BATCHED, batched, broker, await _load(stack, batched), new_order),
-            System(SHAPE, shape, broker, await _opened(stack, shape), submit),
-            System(EMS, flush, broker, await _opened(stack, flush), submit),
-            System(EMS_FSYNC, fsync, broker, await _opened(stack, fsync), submit),
+            System(SHAPE, shape, broker, await opened(stack, shape), submit),
+            System(EMS, flush, broker, await opened(stack, flush), submit),
+            System(EMS_FSYNC, fsync, broker, await opened(stack, fsync), submit),
         ]
 
 
@@ -73,7 +75,13 @@ async def _floor(stack: AsyncExitStack, folder: Path, floor: str, core: int, *ar
     return await stack.enter_async_context(started)
 
 
-async def _ems(stack: AsyncExitStack, folder: Path, durability: str, broker: Program) -> Program:
+async def bare_broker(stack: AsyncExitStack, folder: Path) -> Program:
+    """The broker of the batched systems."""
+    return await _floor(stack, folder, "broker", BROKER_CORE)
+
+
+async def ems(stack: AsyncExitStack, folder: Path, durability: str, broker: Program) -> Program:
+    """An EMS in front of a broker; what it keeps is in the folder of its durability."""
     address = free_address()
     settings = {
         "PITLINE_EMS_BIND": address,
@@ -91,13 +99,33 @@ async def _load(stack: AsyncExitStack, program: Program, *, unbatched: bool = Fa
     return load
 
 
-async def _opened(stack: AsyncExitStack, program: Program) -> Load:
+async def opened(stack: AsyncExitStack, program: Program) -> Load:
+    """A load that attends."""
     load = await _load(stack, program)
     await load.open()
     return load
 
 
-async def _until_broker_is_up(address: str) -> None:
+@asynccontextmanager
+async def call_of_ems(program: Program) -> AsyncGenerator[Any]:
+    """A Trade stream of bytes, not opened."""
+    async with connect(program.address) as channel:
+        call = call_of(channel, TRADE)
+        try:
+            yield call
+        finally:
+            call.cancel()
+
+
+async def status_of(address: str) -> GetStatusResponse:
+    """What an EMS says of itself."""
+    async with connect(address) as channel:
+        ems = AdminServiceStub(channel)
+        return await ems.GetStatus(GetStatusRequest(), wait_for_ready=True, timeout=BROKER_LOOKS_MAX)
+
+
+async def until_broker_is_up(address: str) -> None:
+    """Wait for the EMS at an address to take orders. Raises ProgramError."""
     async with connect(address) as channel:
         ems = AdminServiceStub(channel)
         for _ in range(BROKER_LOOKS_MAX):

@@ -11,23 +11,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from ems_service.archive import Archive
 from ems_service.broker_link import BrokerLink
 from ems_service.config import Config
-from ems_service.convert.record import to_event
-from ems_service.core.fold import evolve
 from ems_service.core.inputs import Cause, Started
-from ems_service.core.state import State
 from ems_service.engine import Clock, Engine
 from ems_service.feeds import Feed
+from ems_service.folding import folded
 from ems_service.journal import Journal
-from ems_service.limits import GROUP_MAX, REPLAY_BYTES_MAX
+from ems_service.limits import GROUP_MAX
 from ems_service.publisher import Publisher
+from ems_service.recall import Recall
 from ems_service.servicers.admin import Admin
 from ems_service.servicers.departures import Departures
 from ems_service.servicers.markets import Markets
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.trading import Trading
-from ems_service.upkeep import Upkeep
+from ems_service.upkeep import Retention, Upkeep
 from pitline.ems.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from pitline.ems.v1.market_data_service_pb2_grpc import add_MarketDataServiceServicer_to_server
 from pitline.ems.v1.trading_service_pb2_grpc import add_TradingServiceServicer_to_server
@@ -51,9 +51,14 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
     journal = Journal(config.data_dir, config.durability)
     async with AsyncExitStack() as stack:
         stack.callback(journal.close)
-        state = folded(journal)
+        archive = Archive(config.data_dir, journal.journal_id)
+        stack.callback(archive.close)
+        found = folded(journal, archive)
+        state = found.state
+        state.seq = max(state.seq, journal.cut_seq)  # what was taken out at the end stays spent
         publisher = Publisher(journal, state.seq)
-        engine = Engine(state, journal, publisher, Clock())
+        recall = Recall(archive, archive.ids(found.snapshot_seq), archive.last_row(found.snapshot_seq))
+        engine = Engine(state, journal, publisher, Clock(), recall)
         links = {
             name: BrokerLink(name, broker.address, config.ems_id, config.durability, engine)
             for name, broker in config.brokers.items()
@@ -62,7 +67,8 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         engine.market.awaited = frozenset(links)
         feeds = {name: Feed(name, broker.address) for name, broker in config.brokers.items()}
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        upkeep = Upkeep(config.data_dir, journal, engine.market)
+        retention = Retention(config.retention_days * 86_400, config.retention_mib * 2**20)
+        upkeep = Upkeep(config.data_dir, journal, archive, engine, recall, publisher, found, retention)
         upkeep.look_at_disk()
         for work in (engine.run(), upkeep.run()):
             stack.callback(tasks.create_task(work).cancel)
@@ -74,7 +80,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
             Service(
                 "pitline.ems.v1.TradingService",
                 add_TradingServiceServicer_to_server,
-                Trading(engine, publisher, streams, departures),
+                Trading(engine, publisher, streams, departures, archive),
             ),
             Service(
                 "pitline.ems.v1.MarketDataService",
@@ -97,12 +103,3 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
             stack.callback(tasks.create_task(line.run()).cancel)
         listening = await stack.enter_async_context(serving_services(config.bind, services, drain))
         yield Running(listening.address, journal.journal_id)
-
-
-def folded(journal: Journal) -> State:
-    """The state that a journal tells of."""
-    state = State(journal.journal_id)
-    for record in journal.read_all(REPLAY_BYTES_MAX):
-        evolve(state, to_event(record, state))
-    state.seq = max(state.seq, journal.cut_seq)  # what was taken out at the end stays spent
-    return state

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from ems_service.journal import Durability
+from ems_service.limits import RETENTION_DAYS_DEFAULT, RETENTION_MIB_DEFAULT
 from pitline_rpc.config import Section, Settings
 
 _BROKER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
@@ -37,6 +38,10 @@ class Config(Settings):
     """How brokers know this EMS."""
     durability: Durability = "fsync"
     """fsync: what was acknowledged survives a loss of power. flush: it survives the death of the process."""
+    retention_days: Annotated[float, Field(gt=0)] = RETENTION_DAYS_DEFAULT
+    """Days for which records are kept; a client that resumes from before gets a snapshot."""
+    retention_mib: Annotated[int, Field(gt=0)] = RETENTION_MIB_DEFAULT
+    """MiB of records above which the oldest go earlier."""
     brokers: dict[str, BrokerSection] = Field(default_factory=_paper_here)
     """By the name that stands before the dot of its accounts."""
 

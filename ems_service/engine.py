@@ -51,6 +51,14 @@ class Outlet(Protocol):
         ...
 
 
+class Recall(Protocol):
+    """What has left memory, as the engine sees it."""
+
+    def take_back(self, state: State, given: Input) -> None:
+        """Bring back what the input refers to."""
+        ...
+
+
 @dataclass(slots=True)
 class _Asked:
     """An input, and who wants to hear what was decided."""
@@ -68,13 +76,16 @@ class _Read:
 
 
 class Engine:
-    """Owns the state. `outlets` are the brokers' links by name."""
+    """Owns the state. `outlets` are the brokers' links by name; `recall` brings back what has left memory."""
 
-    def __init__(self, state: State, journal: Journal, publisher: Publisher, clock: Clock) -> None:
+    def __init__(
+        self, state: State, journal: Journal, publisher: Publisher, clock: Clock, recall: Recall | None = None
+    ) -> None:
         self.market = Market()
         self.clock = clock
         self.outlets: dict[str, Outlet] = {}
         self._state = state
+        self._recall = recall
         self._journal = journal
         self._publisher = publisher
         self._inbox: deque[_Asked | _Read] = deque()
@@ -141,7 +152,7 @@ class Engine:
             self._room.clear()
 
     async def _work_off(self, group: list[_Asked | _Read]) -> None:
-        state, market = self._state, self.market
+        state, market, recall = self._state, self.market, self._recall
         happened: list[Event] = []
         answers: list[tuple[Callable[[Decision], None], Decision]] = []
         looks: list[tuple[Callable[[Any], None], Any]] = []
@@ -150,6 +161,8 @@ class Engine:
             if isinstance(item, _Read):
                 looks.append((item.seen, item.look(state)))
                 continue
+            if recall is not None:
+                recall.take_back(state, item.given)
             decision = ems.take(state, item.given, market, now_ns)
             happened += [event for event in decision if isinstance(event, Event)]
             if item.answered is not None:

@@ -9,6 +9,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,14 @@ Durability = Literal["fsync", "flush"]
 FILE_NAME = "journal.sqlite"
 
 T = TypeVar("T")
+
+_SEQ_AND_TIME = struct.Struct("<QQ")
+"""How a header begins."""
+
+_OLDEST = """
+SELECT last_seq, substr(headers, 1, 16), length(headers) + length(public) + length(private) FROM record_group
+WHERE last_seq <= ? AND last_seq < (SELECT max(last_seq) FROM record_group) ORDER BY last_seq
+"""
 
 _INSERT_GROUP = "INSERT INTO record_group VALUES (?, ?, ?, ?, ?)"
 
@@ -65,7 +74,7 @@ class Journal:
             self._db.execute("PRAGMA wal_autocheckpoint=0")
             self._aside = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._reader = Reader(self._path, self._names)
-            self.kept_after_seq = self._reader.kept_after_seq()
+            self.kept_after_seq = self._reader.kept_after_seq
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
 
@@ -148,7 +157,7 @@ class Journal:
 
     def read_all(self, bytes_max: int, after_seq: int = 0) -> Iterator[Record]:
         """Every record after a seq, in order, read in parts of about `bytes_max` bytes."""
-        return self._reader.read_all(after_seq, bytes_max)
+        return self._reader.read_all(bytes_max, after_seq)
 
     async def checkpoint(self) -> None:
         """Move what was committed from the log of SQLite into its database, if there is enough of it. Beside the
@@ -168,32 +177,34 @@ class Journal:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._db.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
 
-    async def trim(self, up_to_seq: int) -> bool:
-        """Take out the oldest groups that end at or before a seq, a bounded number of bytes of them; whether there
-        are more. The last row stays.
+    async def trim(self, up_to_seq: int, before_ns: int, bytes_max: int) -> bool:
+        """Take out the oldest groups that end at or before a seq, as far as they are older than `before_ns` or the
+        file has more than `bytes_max` in use; a bounded number of bytes, and never the last group. Whether some went.
         """
-        return await self._beside_commits(lambda: self._trim(up_to_seq))
+        return await self._beside_commits(lambda: self._trim(up_to_seq, before_ns, bytes_max))
 
-    def _trim(self, up_to_seq: int) -> bool:
-        query = (
-            "SELECT last_seq, length(headers) + length(public) + length(private) FROM record_group"
-            " WHERE last_seq <= ? AND last_seq < (SELECT max(last_seq) FROM record_group) ORDER BY last_seq"
+    def _trim(self, up_to_seq: int, before_ns: int, bytes_max: int) -> bool:
+        ((pages,),), ((free,),), ((page_bytes,),) = (
+            self._db.execute(f"PRAGMA {name}").fetchall() for name in ("page_count", "freelist_count", "page_size")
         )
-        size = kept_after_seq = 0
-        more = False
-        for last_seq, row_bytes in self._db.execute(query, (up_to_seq,)):
-            if size >= TRIM_BYTES_MAX:
-                more = True
+        too_many_bytes = (pages - free) * page_bytes - bytes_max
+        taken = kept_after_seq = 0
+        rows = self._db.execute(_OLDEST, (up_to_seq,))
+        for last_seq, header, row_bytes in rows:
+            _, time_ns = _SEQ_AND_TIME.unpack(header)
+            if taken >= TRIM_BYTES_MAX or (time_ns >= before_ns and taken >= too_many_bytes):
                 break
-            size += row_bytes
+            taken += row_bytes
             kept_after_seq = last_seq
-        if kept_after_seq:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("DELETE FROM record_group WHERE last_seq <= ?", (kept_after_seq,))
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('kept_after_seq', ?)", (str(kept_after_seq),))
-            self._db.execute("COMMIT")
-            self.kept_after_seq = kept_after_seq
-        return more
+        rows.close()
+        if not kept_after_seq:
+            return False
+        self.kept_after_seq = kept_after_seq  # before they go, so that no reader takes what is left for all
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("DELETE FROM record_group WHERE last_seq <= ?", (kept_after_seq,))
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('kept_after_seq', ?)", (str(kept_after_seq),))
+        self._db.execute("COMMIT")
+        return True
 
     async def _beside_commits(self, work: Callable[[], T]) -> T:
         """Do something with the writing connection when no commit is under way."""

@@ -91,6 +91,7 @@ class Reader:
         """[0-9A-Z]{8}, made with the file."""
         return self.meta["journal_id"]
 
+    @property
     def kept_after_seq(self) -> int:
         """Every record after this seq is kept; 0 when none was ever taken out."""
         found = self._db.execute("SELECT value FROM meta WHERE key = 'kept_after_seq'").fetchone()
@@ -114,7 +115,7 @@ class Reader:
                 break
         return records
 
-    def read_all(self, after_seq: int, bytes_max: int) -> Iterator[Record]:
+    def read_all(self, bytes_max: int, after_seq: int = 0) -> Iterator[Record]:
         """Every record after a seq, in order, read in parts of about `bytes_max` bytes."""
         while records := self.read(after_seq, bytes_max):
             yield from records

@@ -138,3 +138,48 @@ what brokers say is stored. Enough for some million events to be told on the way
 
 FREE_BYTES_ENOUGH = FREE_BYTES_MIN * 5 // 4
 """Free space from which on orders are taken again: more than the least, so that it does not go to and fro."""
+
+SNAPSHOT_PART_ITEMS_MAX = 1_000
+"""Orders, or executions, in one part of a snapshot: what is read and decoded at a time."""
+
+COMPACT_RECORDS = 100_000
+"""Records after which a snapshot is made, in a process of its own: what a restart has to fold. Each costs that process
+some seconds.
+"""
+
+ENDED_ORDERS_KEPT = 10_000
+"""Ended orders that a compaction leaves in memory, those that moved last. The others are in the archive."""
+
+ENDED_SECONDS_KEPT = 3_600
+"""Time after which an ended order leaves memory also when it is among those."""
+
+EXEC_IDS_KEPT = 20_000
+"""Executions that a compaction leaves in memory, the newest. The archive has the others."""
+
+SNAPSHOTS_KEPT = 2
+"""Snapshots in the archive. Should the newest be damaged, a restart folds from the one before; retention keeps the
+records after that.
+"""
+
+LET_GO_MAX = 500
+"""Orders or executions that the engine lets go of at a time, so that no order waits for more than a millisecond."""
+
+ID_FILTER_BITS = 2**26
+"""Size of the filter over archived ids, 8 MiB. With two million ids one look in thirty goes to the archive in vain."""
+
+ARCHIVE_SCAN_MAX = 1_000_000
+"""Archived orders that one ListOrders looks through for its page. The rest is on the next page."""
+
+TRIM_STEPS_MAX = 64
+"""Steps of taking out records past retention, one upkeep. The rest waits for the next."""
+
+RETENTION_DAYS_DEFAULT = 30.0
+"""Days for which records are kept, so that clients can resume and history can be read. Ids and ended orders are kept in
+the archive beyond it.
+"""
+
+RETENTION_MIB_DEFAULT = 4_096
+"""Size of the journal above which the oldest records go before their time."""
+
+ENCODE_MAX = 100
+"""Orders of a page that are encoded at a time, so that no order waits for more than a few milliseconds."""

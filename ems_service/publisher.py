@@ -49,6 +49,13 @@ class View:
         return not self.symbols or symbol in self.symbols
 
 
+class PastRetention(Exception):
+    """What was missed after a seq is not kept any more."""
+
+    def __init__(self, after_seq: int) -> None:
+        super().__init__(f"what happened after seq {after_seq} is not kept any more")
+
+
 class Subscriber(Protocol):
     """A stream that takes events."""
 
@@ -67,6 +74,11 @@ class Publisher:
         self._journal = journal
         self._since: dict[Subscriber, int] = {}
         """Subscribers, each with the seq after which it takes events."""
+
+    @property
+    def kept_after_seq(self) -> int:
+        """Everything that happened after this seq can still be told."""
+        return self._journal.kept_after_seq
 
     def subscribe(self, subscriber: Subscriber, after_seq: int) -> None:
         """From now on the subscriber gets what is published, if its seq is above `after_seq`."""
@@ -92,6 +104,8 @@ class Publisher:
         the subscriber is subscribed to what follows, without a gap.
         """
         while records := self._journal.read(after_seq, REPLAY_BYTES_MAX):
+            if after_seq < self.kept_after_seq:  # taken out meanwhile: what is left would have a gap
+                raise PastRetention(after_seq)
             after_seq = records[-1].seq
             yield self._shown(subscriber, records), after_seq
         self.subscribe(subscriber, after_seq)  # no await since the last read: nothing was published in between

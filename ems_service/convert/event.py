@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from ems_service.convert.order import (
+    NOTHING,
     Outstanding,
     StateWriter,
     TermsWriter,
@@ -21,7 +22,7 @@ from ems_service.convert.order import (
     state,
     terms,
 )
-from ems_service.convert.scalars import money, set_money, set_time, time_ns
+from ems_service.convert.scalars import money, number, set_money, set_time, time_ns
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.inputs import Cause
@@ -29,7 +30,7 @@ from ems_service.core.order import Order, Terms
 from ems_service.core.state import State
 from ems_service.core.values import BrokerState, FillFlag, Liquidity, Money
 from pitline.ems.v1 import event_pb2
-from pitline_rpc.decimals import canonical, parse
+from pitline_rpc.decimals import canonical
 
 
 class _Held:
@@ -301,11 +302,19 @@ def decode(public: bytes, known: State, cause: Cause, event_time_ns: int, change
 
 _Head = tuple[int, int, Cause]
 
+_LIQUIDITIES: dict[int, Liquidity] = {member.value: member for member in Liquidity}
+
+_FIRST = ("order_routed", "order_denied")
+"""What can be told first of an order."""
+
 
 def _order_event(
     arm: str, head: _Head, message: event_pb2.Event, change: Any, known: State, changes: Outstanding
 ) -> Event:
-    order = known.orders.get(message.order_id) or _new_order(head, message, change, known)
+    if arm in _FIRST and message.order_id not in known.orders:
+        order = _new_order(head, message, change, known)
+    else:
+        order = known.order(message.order_id)
     before = order.state
     sent = terms(change.terms) if arm == "modify_requested" else before.modify_sent
     stashed = terms(change.terms) if arm == "modify_stashed" else before.modify_stashed
@@ -322,7 +331,7 @@ def _order_event(
         case "order_rejected":
             return events.OrderRejected(*where, change.reason, change.text, time_ns(change.broker_time))
         case "order_filled":
-            return events.OrderFilled(*where, *_execution(change), tuple(FillFlag(flag) for flag in change.flags))
+            return events.OrderFilled(*where, *_execution(change), _flags(change))
         case "cancel_requested":
             return events.CancelRequested(*where, change.cancel_reason)
         case "cancel_stashed":
@@ -362,8 +371,13 @@ def _new_order(head: _Head, message: event_pb2.Event, change: Any, known: State)
         message.client_order_id,
         terms(change.terms),
         event_time_ns,
-        state(message.state, Outstanding(0), None, None),
+        state(message.state, NOTHING, None, None),
     )
+
+
+def _flags(change: event_pb2.OrderFilled) -> tuple[FillFlag, ...]:
+    flags = change.flags
+    return tuple(FillFlag(flag) for flag in flags) if flags else ()
 
 
 def _unknown_fill(head: _Head, message: event_pb2.Event, change: Any) -> events.UnknownFill:
@@ -376,10 +390,10 @@ def _execution(
     fill = change.fill
     return (
         fill.exec_id,
-        parse(fill.signed_qty),
-        parse(fill.price),
+        number(fill.signed_qty),
+        number(fill.price),
         money(fill.fee) if fill.HasField("fee") else None,
-        Liquidity(fill.liquidity),
+        _LIQUIDITIES[fill.liquidity],
         time_ns(fill.market_time),
         time_ns(change.receive_time),
         money(change.realized_pnl) if change.HasField("realized_pnl") else None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ems_service.convert.scalars import (
     money,
+    number,
     number_or_none,
     set_money,
     set_time,
@@ -18,7 +19,7 @@ from ems_service.core.order import CancelStage, Order, OrderState, Terms
 from ems_service.core.positions import Position
 from ems_service.core.values import ZERO, ExecInst, InDoubt, Money, OrderStatus, OrdType, Side, TimeInForce
 from pitline.types.v1 import order_pb2, position_pb2
-from pitline_rpc.decimals import canonical, parse
+from pitline_rpc.decimals import canonical
 
 
 class TermsWriter:
@@ -88,6 +89,13 @@ class StateWriter:
             message.modify_stashed = state.modify_stashed is not None
 
 
+# A look into a table costs a tenth of a call of the enum, and a restart reads a hundred thousand of each.
+_STATUSES: dict[int, OrderStatus] = {member.value: member for member in OrderStatus}
+_SIDES: dict[int, Side] = {member.value: member for member in Side}
+_ORD_TYPES: dict[int, OrdType] = {member.value: member for member in OrdType}
+_TIMES_IN_FORCE: dict[int, TimeInForce] = {member.value: member for member in TimeInForce}
+_DOUBTS: dict[int, InDoubt] = {member.value: member for member in InDoubt}
+
 _UNSAID: Any = object()
 _NO_TERMS = Terms(*(_UNSAID,) * len(fields(Terms)))
 _NO_STATE = OrderState(*(_UNSAID,) * len(fields(OrderState)))
@@ -95,17 +103,18 @@ _NO_STATE = OrderState(*(_UNSAID,) * len(fields(OrderState)))
 
 def terms(message: order_pb2.OrderTerms) -> Terms:
     """Read terms that were written here."""
+    instructions = message.exec_inst
     return Terms(
         message.account,
         message.symbol,
-        Side(message.side),
-        parse(message.order_qty),
-        OrdType(message.ord_type),
+        _SIDES[message.side],
+        number(message.order_qty),
+        _ORD_TYPES[message.ord_type],
         number_or_none(message.limit_px),
-        TimeInForce(message.time_in_force),
+        _TIMES_IN_FORCE[message.time_in_force],
         dict(message.tags),
         time_ns(message.expire_time) if message.HasField("expire_time") else None,
-        tuple(ExecInst(instruction) for instruction in message.exec_inst),
+        tuple(ExecInst(instruction) for instruction in instructions) if instructions else (),
     )
 
 
@@ -153,13 +162,18 @@ def state(
     message: order_pb2.OrderState, changes: Outstanding, modify_sent: Terms | None, modify_stashed: Terms | None
 ) -> OrderState:
     """Read a state. `changes` says which of the terms given are still asked for."""
-    return OrderState(
-        OrderStatus(message.status),
-        parse(message.order_qty),
-        parse(message.cum_qty),
-        parse(message.leaves_qty),
+    where = (
+        _STATUSES[message.status],
+        number(message.order_qty),
+        number(message.cum_qty),
+        number(message.leaves_qty),
         number_or_none(message.avg_px),
-        InDoubt(message.in_doubt),
+        _DOUBTS[message.in_doubt],
+    )
+    if not changes:  # nearly always
+        return OrderState(*where, CancelStage.NONE, None, None)
+    return OrderState(
+        *where,
         CancelStage(changes & (Outstanding.CANCEL_STASHED | Outstanding.CANCEL_SENT)),
         modify_sent if Outstanding.MODIFY_SENT in changes else None,
         modify_stashed if Outstanding.MODIFY_STASHED in changes else None,
@@ -187,11 +201,11 @@ def position(message: position_pb2.Position) -> Position:
         message.account,
         message.symbol,
         message.realized_pnl.currency,
-        parse(message.signed_qty),
+        number(message.signed_qty),
         number_or_none(message.avg_px),
         number_or_none(message.break_even_px),
-        parse(message.realized_pnl.amount),
-        parse(message.open_fees.amount) if message.open_fees.amount else ZERO,
+        number(message.realized_pnl.amount),
+        number(message.open_fees.amount) if message.open_fees.amount else ZERO,
         tuple(money(fee) for fee in message.fees),
         time_ns(message.update_time),
     )

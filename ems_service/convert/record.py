@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from ems_service.convert.event import decode, encode, kind_number
 from ems_service.convert.order import NOTHING, Outstanding, outstanding
+from ems_service.convert.snapshot import set_bound
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.inputs import Cause
 from ems_service.core.state import State
 from ems_service.core.values import Environment
 from pitline.journal.v1 import journal_pb2
-from pitline.types.v1 import account_pb2
 from pitline_rpc.batch import frame
 
 
@@ -83,9 +83,9 @@ def _concerns(event: Event) -> tuple[str, str]:
 
 def to_event(record: Record, known: State) -> Event:
     """What a record says, to be folded into `known`: every record before it must have been folded."""
-    cause = Cause(principal=record.principal, broker=record.broker, broker_seq=record.broker_seq)
+    cause = Cause(record.principal, "", "", record.broker, record.broker_seq)
     if record.kind:
-        return decode(_unframed(record.public), known, cause, record.time_ns, Outstanding(record.outstanding))
+        return decode(_unframed(record.public), known, cause, record.time_ns, _outstanding(record.outstanding))
     head = (record.seq, record.time_ns, cause)
     message = journal_pb2.PrivateRecord.FromString(record.private)
     match message.WhichOneof("change"):
@@ -110,10 +110,14 @@ def to_event(record: Record, known: State) -> Event:
             caused = Cause(principal=record.principal, client_id=asked.client_id)
             return events.OnLossChanged(record.seq, record.time_ns, caused, seconds)
         case "request_sent_again":
-            order = known.orders[message.request_sent_again.order_id]
+            order = known.order(message.request_sent_again.order_id)
             return events.RequestSentAgain(*head, order, order.state)
         case None:
             raise ValueError(f"record {record.seq} says nothing that this build knows")
+
+
+def _outstanding(changes: int) -> Outstanding:
+    return Outstanding(changes) if changes else NOTHING
 
 
 def _private(event: Event) -> bytes:
@@ -124,13 +128,8 @@ def _private(event: Event) -> bytes:
             message.epoch_started.build = event.build
             message.epoch_started.orders_skipped = event.orders_skipped
         case events.BrokerBound():
-            bound = message.broker_bound
-            bound.broker, bound.store_id = event.broker, event.store_id
-            bound.environment = event.environment  # pyright: ignore[reportAttributeAccessIssue]
-            bound.accounts.extend(
-                account_pb2.Account(account=account, base_currency=currency)
-                for account, currency in zip(event.accounts, event.base_currencies, strict=True)
-            )
+            where = (event.broker, event.store_id, event.environment, event.accounts, event.base_currencies)
+            set_bound(message.broker_bound, *where)
         case events.CursorMoved():
             message.cursor_moved.SetInParent()
         case events.OnLossChanged():

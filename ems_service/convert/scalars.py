@@ -2,13 +2,14 @@
 
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ems_service.core.values import Money
 from pitline.types.v1 import money_pb2
-from pitline_rpc.decimals import canonical, parse
+from pitline_rpc.decimals import CACHE_SIZE, canonical, parse
 
 Enum = TypeVar("Enum", bound=IntEnum)
 
@@ -39,9 +40,13 @@ def text_or_none(value: Decimal | None) -> str:
     return "" if value is None else canonical(value)
 
 
+number = lru_cache(CACHE_SIZE)(parse)
+"""A number that was written here: the same ones come again and again."""
+
+
 def number_or_none(text: str) -> Decimal | None:
     """An optional number; None for empty."""
-    return parse(text) if text else None
+    return number(text) if text else None
 
 
 def set_money(message: money_pb2.Money, value: Money) -> None:
@@ -52,4 +57,4 @@ def set_money(message: money_pb2.Money, value: Money) -> None:
 
 def money(message: money_pb2.Money) -> Money:
     """Read an amount."""
-    return Money(parse(message.amount), message.currency)
+    return Money(number(message.amount), message.currency)

@@ -86,11 +86,11 @@ def _acked(state: State, event: OrderAcked) -> None:
 
 
 def _filled(state: State, event: OrderFilled) -> None:
-    state.exec_ids.setdefault(event.order.terms.account, set()).add(event.exec_id)
+    state.exec_ids.setdefault(event.order.terms.account, {})[event.exec_id] = event.seq
 
 
 def _unknown_fill(state: State, event: UnknownFill) -> None:
-    state.exec_ids.setdefault(event.account, set()).add(event.exec_id)
+    state.exec_ids.setdefault(event.account, {})[event.exec_id] = event.seq
 
 
 def _ended(state: State, event: OrderRejected | OrderCanceled) -> None:

@@ -1,6 +1,7 @@
 """Everything the EMS knows of its own: the fold of its events.
 
-`fold.py` is the only thing that writes here; everything that decides looks things up.
+`fold.py` is the only thing that writes here, but for what ended long ago, which `memory.py` lets go and takes back;
+everything that decides looks things up.
 """
 
 from collections.abc import Iterable
@@ -27,6 +28,14 @@ class Broker:
     """Accounts that have been through a recovery: of the others, positions that the broker reports are opening ones."""
 
 
+class OrderAway(Exception):
+    """An order is not in memory; `order_id` says which."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"order {order_id} is not in memory")
+        self.order_id = order_id
+
+
 @dataclass(slots=True)
 class State:
     """The fold. `journal_id` is [0-9A-Z]{8}, made with the journal, and part of every id given out here."""
@@ -36,15 +45,15 @@ class State:
     epoch: int = 0
     orders_made: int = 0
     orders: dict[str, Order] = field(default_factory=dict[str, Order])
-    """By order_id, oldest first."""
+    """By order_id: all that have not ended, and those of the others that have not left memory (`memory.py`)."""
     open_orders: dict[str, Order] = field(default_factory=dict[str, Order])
     revivable_orders: dict[str, Order] = field(default_factory=dict[str, Order])
     """Filled while a modify was out that is not answered yet."""
     by_client: dict[tuple[str, str, str], Order] = field(default_factory=dict[tuple[str, str, str], Order])
     """By (principal, client_id, client_order_id)."""
     by_ref: dict[str, Order] = field(default_factory=dict[str, Order])
-    exec_ids: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
-    """By account: executions that were applied."""
+    exec_ids: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    """By account: executions that were applied, and the seq of the event that did."""
     positions: dict[tuple[str, str], Position] = field(default_factory=dict[tuple[str, str], Position])
     """By (account, symbol)."""
     balances: dict[str, tuple[Money, ...]] = field(default_factory=dict[str, tuple[Money, ...]])
@@ -59,6 +68,26 @@ class State:
     def order_ref(self, number: int) -> str:
         """Our id of it at its broker, [A-Z0-9]{15}; those of its changes are longer, so none is ever another's."""
         return f"{self.journal_id}{base36(number):0>7}"
+
+    def order(self, order_id: str) -> Order:
+        """The order with this id; raises OrderAway when it is not in memory."""
+        found = self.orders.get(order_id)
+        if found is None:
+            raise OrderAway(order_id)
+        return found
+
+    def number_of_id(self, order_id: str) -> int | None:
+        """The number in an id that was given out here; None when it is none of ours."""
+        journal_id, _, number = order_id.rpartition("-")
+        ours = journal_id == self.journal_id and number.isascii() and number.isdigit() and len(number) < 19
+        return int(number) if ours else None
+
+    def number_of_ref(self, order_ref: str) -> int | None:
+        """The number in a ref that was given out here; None when it is none of ours."""
+        if not order_ref.startswith(self.journal_id):
+            return None
+        digits = order_ref[len(self.journal_id) :]
+        return int(digits, 36) if digits.isalnum() and digits.isascii() and len(digits) < 13 else None
 
     def find(self, key: OrderKey, principal: str) -> Order | None:
         """The order that the principal means; None when there is none, or none that it may see."""

@@ -54,6 +54,7 @@ class Admin(AdminServiceServicer):
             head_seq=state.seq,
             durability=self._durability,
             open_orders=len(state.open_orders),
+            orders_in_memory=len(state.orders),
             brokers=[self._report(name, link, state) for name, link in sorted(self._links.items())],
         )
         set_time(status.start_time, self._start_ns)

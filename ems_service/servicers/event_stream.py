@@ -13,7 +13,7 @@ import grpc
 from ems_service.convert.report import closing, heartbeat
 from ems_service.engine import Clock
 from ems_service.limits import STREAM_BYTES_MAX
-from ems_service.publisher import Publisher, View
+from ems_service.publisher import PastRetention, Publisher, View
 from pitline.types.v1 import reason_pb2
 from pitline_rpc.batch import MESSAGE_BYTES_MAX, BatchWriter, uint64_field
 from pitline_rpc.status import Refused
@@ -53,8 +53,12 @@ class EventStream:
 
     async def send_missed(self, after_seq: int) -> None:
         """Write what was published after a seq; what follows it is queued from then on."""
-        async for framed, head_seq in self._publisher.missed(self, after_seq):
-            await self.send(framed, head_seq)
+        try:
+            async for framed, head_seq in self._publisher.missed(self, after_seq):
+                await self.send(framed, head_seq)
+        except PastRetention as error:
+            text = f"{error}; open again for a snapshot"
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER", text) from error
 
     async def run(self, heartbeat_seconds: int) -> None:
         """Write what is queued until the stream is ended. Raises Refused with the reason, returns when there is none.

@@ -53,16 +53,18 @@ async def begin(stream: EventStream, token: Token, engine: Engine, publisher: Pu
             publisher.subscribe(stream, seq)
         began.set_result(found)
 
-    engine.look(lambda state: _beginning(stream, token, state, engine.clock.now_ns()), seen)
+    engine.look(lambda state: _beginning(stream, token, state, publisher, engine.clock.now_ns()), seen)
     resumed, seq, framed = await began
     await stream.send(framed, seq)
     if resumed:
         await stream.send_missed(seq)
 
 
-def _beginning(stream: EventStream, token: Token, state: State, now_ns: int) -> tuple[bool, int, list[bytes]]:
+def _beginning(
+    stream: EventStream, token: Token, state: State, publisher: Publisher, now_ns: int
+) -> tuple[bool, int, list[bytes]]:
     """(resumed, seq up to which it speaks, framed events)."""
-    why = _why_snapshot(token, state)
+    why = _why_snapshot(token, state, publisher.kept_after_seq)
     if why is None:
         unspecified = _Opened.SNAPSHOT_REASON_UNSPECIFIED
         return True, token.after_seq, [report.opened(state, _Opened.MODE_RESUMED, unspecified, now_ns)]
@@ -82,7 +84,7 @@ def _beginning(stream: EventStream, token: Token, state: State, now_ns: int) -> 
     return False, state.seq, [opened, *report.snapshot(orders, positions, state.seq, now_ns)]
 
 
-def _why_snapshot(token: Token, state: State) -> _Opened.SnapshotReason.ValueType | None:
+def _why_snapshot(token: Token, state: State, kept_after_seq: int) -> _Opened.SnapshotReason.ValueType | None:
     """None: the token can be resumed from."""
     if not token.journal_id:
         return _Opened.SNAPSHOT_REASON_UNSPECIFIED
@@ -90,4 +92,6 @@ def _why_snapshot(token: Token, state: State) -> _Opened.SnapshotReason.ValueTyp
         return _Opened.SNAPSHOT_REASON_OTHER_JOURNAL
     if token.after_seq > state.seq:
         return _Opened.SNAPSHOT_REASON_BEYOND_HEAD
+    if token.after_seq < kept_after_seq:
+        return _Opened.SNAPSHOT_REASON_PAST_RETENTION
     return None

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator
-from itertools import islice
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from ems_service.archive import Archive
 from ems_service.convert import command, report
 from ems_service.convert.checks import (
     a_filter,
@@ -20,14 +20,14 @@ from ems_service.convert.checks import (
     page_token,
 )
 from ems_service.core.inputs import Cause
-from ems_service.core.order import Order
 from ems_service.core.state import State
 from ems_service.engine import Engine
-from ems_service.limits import PAGE_BYTES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from ems_service.limits import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from ems_service.publisher import Publisher
 from ems_service.servicers.departures import Departures
 from ems_service.servicers.event_stream import EventStream
 from ems_service.servicers.opening import begin, check
+from ems_service.servicers.order_pages import OrderPages, Wanted
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.subscription import watching_of
 from ems_service.servicers.trade import Trade
@@ -47,11 +47,14 @@ PRINCIPAL = "local"
 class Trading(TradingServiceServicer):
     """Serves pitline.ems.v1.TradingService."""
 
-    def __init__(self, engine: Engine, publisher: Publisher, streams: Streams, departures: Departures) -> None:
+    def __init__(
+        self, engine: Engine, publisher: Publisher, streams: Streams, departures: Departures, archive: Archive
+    ) -> None:
         self._engine = engine
         self._publisher = publisher
         self._streams = streams
         self._departures = departures
+        self._pages = OrderPages(engine, archive)
 
     # Trade and Watch write to the context: the stubs know only generators, which cost every message a second frame.
 
@@ -95,51 +98,22 @@ class Trading(TradingServiceServicer):
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
         """One order."""
         key = command.order_key(request.order, "order", an_id_or_none(request.client_id, "client_id"))
-
-        def look(state: State) -> pb.GetOrderResponse | None:
-            order = state.find(key, PRINCIPAL)
-            return None if order is None else pb.GetOrderResponse(order=report.order_message(order))
-
-        found = await self._engine.read(look)
+        found = await self._pages.one(key, PRINCIPAL)
         if found is None:
             text = f"no order {key.order_id or key.client_order_id}"
             raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ORDER", text, field="order")
-        return found
+        return pb.GetOrderResponse(order=found)
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         """Orders, newest first; the page token is the order number below which the page begins."""
         size = page_size(request.page_size, "page_size", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
         token = page_token(request.page_token, "page_token", _PAGE_TOKEN)
         below = int(token) if token else None
-        owners = a_filter(request.client_ids, "client_ids", an_id)
+        client_ids = a_filter(request.client_ids, "client_ids", an_id)
         accounts = a_filter(request.accounts, "accounts", an_account)
         symbols = a_filter(request.symbols, "symbols", a_symbol)
-
-        def listed(order: Order) -> bool:
-            return (
-                (below is None or order.number < below)
-                and order.principal == PRINCIPAL
-                and (not owners or order.client_id in owners)
-                and (not accounts or order.terms.account in accounts)
-                and (not symbols or order.terms.symbol in symbols)
-            )
-
-        def look(state: State) -> pb.ListOrdersResponse:
-            orders = state.open_orders if request.open_only else state.orders
-            found = list(islice(filter(listed, reversed(orders.values())), size + 1))
-            page = pb.ListOrdersResponse()
-            page_bytes = 0
-            for order in found[:size]:
-                message = report.order_message(order)
-                page_bytes += message.ByteSize()
-                if page_bytes > PAGE_BYTES_MAX:
-                    break
-                page.orders.append(message)
-            if len(found) > len(page.orders):
-                page.next_page_token = str(found[len(page.orders) - 1].number)
-            return page
-
-        return await self._engine.read(look)
+        wanted = Wanted(PRINCIPAL, below, size, request.open_only, client_ids, accounts, symbols)
+        return await self._pages.page(wanted)
 
     async def ListPositions(self, request: pb.ListPositionsRequest, context: Context) -> pb.ListPositionsResponse:
         """Positions, by account and symbol."""

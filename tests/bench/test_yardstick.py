@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from bench.past import Past
 from bench.report import is_valid, last_line
 from bench.rounds import Figures, Round
 from bench.systems import BATCHED, EMS, EMS_FSYNC, SHAPE, UNBATCHED
@@ -21,6 +22,9 @@ PROMISED = {
     "floor_batched_per_s",
     "floor_unbatched_per_s",
     "floor_shape_cpu_us",
+    "restart_100k_s",
+    "resume_100k_s",
+    "mib_per_100k_orders",
 }
 
 FLOOR = Figures(
@@ -55,7 +59,7 @@ async def test_small_run_ends_with_the_promised_line() -> None:
 
 
 def test_line_tells_the_ems_against_its_floors() -> None:
-    found = json.loads(last_line([ROUND]))
+    found = json.loads(last_line([ROUND], Past(2.5, 0.5, 80.0)))
     assert found == {
         "ack_p50_ratio": 1.5,
         "ack_p99_ratio": 2.0,
@@ -66,6 +70,9 @@ def test_line_tells_the_ems_against_its_floors() -> None:
         "floor_batched_per_s": 40_000.0,
         "floor_unbatched_per_s": 4_000.0,
         "fsync_vs_flush": 0.8,
+        "restart_100k_s": 2.5,
+        "resume_100k_s": 0.5,
+        "mib_per_100k_orders": 80.0,
     }
 
 

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from ems_service import engine as engine_module
-from ems_service.app import folded
+from ems_service.archive import Archive
 from ems_service.convert.record import Record
 from ems_service.core import inputs
 from ems_service.core.ems import Decision
 from ems_service.core.events import Refusal
 from ems_service.core.inputs import Cause, OrderKey
 from ems_service.core.market import Offer
+from ems_service.core.state import State
 from ems_service.core.values import BrokerState, Environment, Liquidity
 from ems_service.engine import Clock, Engine
+from ems_service.folding import folded as folded_from
 from ems_service.journal import Journal
 from ems_service.limits import GROUP_MAX
 from ems_service.publisher import Publisher, View
@@ -32,6 +34,7 @@ class Disk(Journal):
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir, "flush")
+        self.folder = data_dir
         self.groups: list[list[int]] = []
         self.reached = asyncio.Event()
         self.released = asyncio.Event()
@@ -53,6 +56,11 @@ class Disk(Journal):
 
     def release(self) -> None:
         self.released.set()
+
+
+def folded(journal: Disk) -> State:
+    """The state that the journal tells of."""
+    return folded_from(journal, Archive(journal.folder, journal.journal_id)).state
 
 
 class Line:

@@ -236,18 +236,30 @@ async def test_the_oldest_groups_are_taken_out_and_the_last_stays(opened: Open) 
     journal = opened()
     for seq in range(1, 11, 2):
         await journal.append([record(seq), record(seq + 1)])
-    assert not await journal.trim(5)
+    assert await journal.trim(5, 10**6, ALL)
     assert (journal.kept_after_seq, [read.seq for read in journal.read(0, ALL)]) == (4, [5, 6, 7, 8, 9, 10])
-    await journal.trim(99)
+    assert await journal.trim(99, 10**6, ALL)
     journal = opened()
     assert (journal.kept_after_seq, [read.seq for read in journal.read(0, ALL)]) == (8, [9, 10])
+
+
+async def test_groups_that_are_young_stay_unless_there_are_too_many_bytes(opened: Open) -> None:
+    journal = opened()
+    for seq in range(1, 6):
+        await journal.append([record(seq, text="x" * 100_000)])  # its time is seq microseconds
+    assert not await journal.trim(99, 1000, ALL)
+    assert await journal.trim(99, 2001, ALL)
+    assert [read.seq for read in journal.read(0, ALL)] == [3, 4, 5]
+    assert await journal.trim(99, 0, 250_000)
+    assert [read.seq for read in journal.read(0, ALL)] == [4, 5]
+    assert not await journal.trim(99, 0, 250_000)
 
 
 async def test_a_bounded_part_is_taken_out_at_a_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "TRIM_BYTES_MAX", 1)
     for seq in range(1, 5):
         await journal.append([record(seq)])
-    assert [await journal.trim(3) for _ in range(4)] == [True, True, False, False]
+    assert [await journal.trim(3, 10**6, ALL) for _ in range(4)] == [True, True, True, False]
     assert [read.seq for read in journal.read(0, ALL)] == [4]
 
 

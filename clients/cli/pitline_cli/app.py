@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pitline_cli import listing, streaming, trading, up
+from pitline_cli import journal, listing, streaming, trading, up
 from pitline_cli.arguments import address, identifier
 from pitline_cli.exits import EPILOG
 from pitline_cli.invocation import Invocation
@@ -58,3 +58,4 @@ app.command()(streaming.quotes)
 app.command()(listing.status)
 app.command()(listing.instruments)
 app.command()(listing.accounts)
+app.command()(journal.journal)

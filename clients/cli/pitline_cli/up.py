@@ -19,7 +19,7 @@ from pitline_cli.stack import Server, Stack, StackError
 _REPLAY = "replay:"
 
 
-def _data_home() -> Path:
+def data_home() -> Path:
     """Where the platform keeps a user's data (XDG base directories)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
@@ -71,7 +71,7 @@ def up(
 ) -> None:
     """Run an EMS (at the global --ems) and a paper broker until Ctrl-C; what they keep is there again next time."""
     options = invocation(context)
-    folder = (data_dir or _data_home() / "pitline").absolute()
+    folder = (data_dir or data_home() / "pitline").absolute()
     try:
         exit_code = asyncio.run(_until_signaled(options, *_servers(folder, options.ems, paper, market, speed)))
     except StackError as error:

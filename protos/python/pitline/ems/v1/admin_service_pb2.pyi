@@ -91,6 +91,7 @@ class GetStatusResponse(_message.Message):
     WATCHERS_FIELD_NUMBER: _builtins.int
     BROKERS_FIELD_NUMBER: _builtins.int
     NOTICES_FIELD_NUMBER: _builtins.int
+    ORDERS_IN_MEMORY_FIELD_NUMBER: _builtins.int
     build: _builtins.str
     """Version of the program."""
     journal_id: _builtins.str
@@ -107,6 +108,8 @@ class GetStatusResponse(_message.Message):
     """Attending clients."""
     watchers: _builtins.int
     """Watch streams."""
+    orders_in_memory: _builtins.int
+    """Orders in memory: those that have not ended, and the last of the others. All others are found in the archive."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When this process started."""
@@ -140,10 +143,11 @@ class GetStatusResponse(_message.Message):
         watchers: _builtins.int = ...,
         brokers: _abc.Iterable[Global___BrokerReport] | None = ...,
         notices: _abc.Iterable[_builtins.str] | None = ...,
+        orders_in_memory: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attending_clients", b"attending_clients", "brokers", b"brokers", "build", b"build", "durability", b"durability", "epoch", b"epoch", "head_seq", b"head_seq", "journal_id", b"journal_id", "notices", b"notices", "open_orders", b"open_orders", "start_time", b"start_time", "time", b"time", "watchers", b"watchers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attending_clients", b"attending_clients", "brokers", b"brokers", "build", b"build", "durability", b"durability", "epoch", b"epoch", "head_seq", b"head_seq", "journal_id", b"journal_id", "notices", b"notices", "open_orders", b"open_orders", "orders_in_memory", b"orders_in_memory", "start_time", b"start_time", "time", b"time", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

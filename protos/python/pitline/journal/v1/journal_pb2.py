@@ -22,26 +22,43 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from pitline.ems.v1 import event_pb2 as pitline_dot_ems_dot_v1_dot_event__pb2
 from pitline.types.v1 import account_pb2 as pitline_dot_types_dot_v1_dot_account__pb2
+from pitline.types.v1 import money_pb2 as pitline_dot_types_dot_v1_dot_money__pb2
+from pitline.types.v1 import order_pb2 as pitline_dot_types_dot_v1_dot_order__pb2
+from pitline.types.v1 import position_pb2 as pitline_dot_types_dot_v1_dot_position__pb2
+from pitline.types.v1 import reason_pb2 as pitline_dot_types_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pitline/journal/v1/journal.proto\x12\x12pitline.journal.v1\x1a\x1epitline/types/v1/account.proto\"\xc8\x02\n\rPrivateRecord\x12\x39\n\repoch_started\x18\x01 \x01(\x0b\x32 .pitline.journal.v1.EpochStartedH\x00\x12\x37\n\x0c\x62roker_bound\x18\x02 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBoundH\x00\x12\x37\n\x0c\x63ursor_moved\x18\x03 \x01(\x0b\x32\x1f.pitline.journal.v1.CursorMovedH\x00\x12\x42\n\x12request_sent_again\x18\x04 \x01(\x0b\x32$.pitline.journal.v1.RequestSentAgainH\x00\x12<\n\x0fon_loss_changed\x18\t \x01(\x0b\x32!.pitline.journal.v1.OnLossChangedH\x00\x42\x08\n\x06\x63hange\"D\n\x0c\x45pochStarted\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x62uild\x18\x02 \x01(\t\x12\x16\n\x0eorders_skipped\x18\x03 \x01(\x04\"\x90\x01\n\x0b\x42rokerBound\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12+\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x19.pitline.types.v1.Account\"\r\n\x0b\x43ursorMoved\"$\n\x10RequestSentAgain\x12\x10\n\x08order_id\x18\x01 \x01(\t\"^\n\rOnLossChanged\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12!\n\x14\x63\x61ncel_after_seconds\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x17\n\x15_cancel_after_secondsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pitline/journal/v1/journal.proto\x12\x12pitline.journal.v1\x1a\x1apitline/ems/v1/event.proto\x1a\x1epitline/types/v1/account.proto\x1a\x1cpitline/types/v1/money.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1fpitline/types/v1/position.proto\x1a\x1dpitline/types/v1/reason.proto\"\xc8\x02\n\rPrivateRecord\x12\x39\n\repoch_started\x18\x01 \x01(\x0b\x32 .pitline.journal.v1.EpochStartedH\x00\x12\x37\n\x0c\x62roker_bound\x18\x02 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBoundH\x00\x12\x37\n\x0c\x63ursor_moved\x18\x03 \x01(\x0b\x32\x1f.pitline.journal.v1.CursorMovedH\x00\x12\x42\n\x12request_sent_again\x18\x04 \x01(\x0b\x32$.pitline.journal.v1.RequestSentAgainH\x00\x12<\n\x0fon_loss_changed\x18\t \x01(\x0b\x32!.pitline.journal.v1.OnLossChangedH\x00\x42\x08\n\x06\x63hange\"D\n\x0c\x45pochStarted\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x62uild\x18\x02 \x01(\t\x12\x16\n\x0eorders_skipped\x18\x03 \x01(\x04\"\x90\x01\n\x0b\x42rokerBound\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12+\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x19.pitline.types.v1.Account\"\r\n\x0b\x43ursorMoved\"$\n\x10RequestSentAgain\x12\x10\n\x08order_id\x18\x01 \x01(\t\"^\n\rOnLossChanged\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12!\n\x14\x63\x61ncel_after_seconds\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x17\n\x15_cancel_after_seconds\"\xaa\x02\n\x0bStoredOrder\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ncels\x18\x03 \x01(\r\x12\x10\n\x08modifies\x18\x04 \x01(\r\x12\x13\n\x0boutstanding\x18\x05 \x01(\r\x12\x31\n\x0bmodify_sent\x18\x06 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x34\n\x0emodify_stashed\x18\x07 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x0e\n\x06routed\x18\x08 \x01(\x08\x12/\n\rcancel_reason\x18\t \x01(\x0e\x32\x18.pitline.types.v1.Reason\"\xa5\x01\n\x0cSnapshotPart\x12)\n\x03\x65ms\x18\x01 \x01(\x0b\x32\x1c.pitline.journal.v1.EmsState\x12/\n\x06orders\x18\x02 \x03(\x0b\x32\x1f.pitline.journal.v1.StoredOrder\x12\x39\n\nexecutions\x18\x03 \x03(\x0b\x32%.pitline.journal.v1.AppliedExecutions\"\xcb\x01\n\x08\x45msState\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x13\n\x0borders_made\x18\x03 \x01(\x04\x12\x30\n\x07\x62rokers\x18\x04 \x03(\x0b\x32\x1f.pitline.journal.v1.KnownBroker\x12-\n\tpositions\x18\x05 \x03(\x0b\x32\x1a.pitline.types.v1.Position\x12-\n\x04\x63\x61sh\x18\x06 \x03(\x0b\x32\x1f.pitline.journal.v1.AccountCash\"\x8a\x01\n\x0bKnownBroker\x12.\n\x05\x62ound\x18\x01 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBound\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x04\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.pitline.ems.v1.BrokerState\x12\x0f\n\x07\x61\x64opted\x18\x04 \x03(\t\"E\n\x0b\x41\x63\x63ountCash\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12%\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32\x17.pitline.types.v1.Money\"D\n\x11\x41ppliedExecutions\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08\x65xec_ids\x18\x02 \x03(\t\x12\x0c\n\x04seqs\x18\x03 \x03(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.journal.v1.journal_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRIVATERECORD']._serialized_start=89
-  _globals['_PRIVATERECORD']._serialized_end=417
-  _globals['_EPOCHSTARTED']._serialized_start=419
-  _globals['_EPOCHSTARTED']._serialized_end=487
-  _globals['_BROKERBOUND']._serialized_start=490
-  _globals['_BROKERBOUND']._serialized_end=634
-  _globals['_CURSORMOVED']._serialized_start=636
-  _globals['_CURSORMOVED']._serialized_end=649
-  _globals['_REQUESTSENTAGAIN']._serialized_start=651
-  _globals['_REQUESTSENTAGAIN']._serialized_end=687
-  _globals['_ONLOSSCHANGED']._serialized_start=689
-  _globals['_ONLOSSCHANGED']._serialized_end=783
+  _globals['_PRIVATERECORD']._serialized_start=241
+  _globals['_PRIVATERECORD']._serialized_end=569
+  _globals['_EPOCHSTARTED']._serialized_start=571
+  _globals['_EPOCHSTARTED']._serialized_end=639
+  _globals['_BROKERBOUND']._serialized_start=642
+  _globals['_BROKERBOUND']._serialized_end=786
+  _globals['_CURSORMOVED']._serialized_start=788
+  _globals['_CURSORMOVED']._serialized_end=801
+  _globals['_REQUESTSENTAGAIN']._serialized_start=803
+  _globals['_REQUESTSENTAGAIN']._serialized_end=839
+  _globals['_ONLOSSCHANGED']._serialized_start=841
+  _globals['_ONLOSSCHANGED']._serialized_end=935
+  _globals['_STOREDORDER']._serialized_start=938
+  _globals['_STOREDORDER']._serialized_end=1236
+  _globals['_SNAPSHOTPART']._serialized_start=1239
+  _globals['_SNAPSHOTPART']._serialized_end=1404
+  _globals['_EMSSTATE']._serialized_start=1407
+  _globals['_EMSSTATE']._serialized_end=1610
+  _globals['_KNOWNBROKER']._serialized_start=1613
+  _globals['_KNOWNBROKER']._serialized_end=1751
+  _globals['_ACCOUNTCASH']._serialized_start=1753
+  _globals['_ACCOUNTCASH']._serialized_end=1822
+  _globals['_APPLIEDEXECUTIONS']._serialized_start=1824
+  _globals['_APPLIEDEXECUTIONS']._serialized_end=1892
 # @@protoc_insertion_point(module_scope)

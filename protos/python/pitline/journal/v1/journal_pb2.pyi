@@ -7,7 +7,12 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from pitline.ems.v1 import event_pb2 as _event_pb2
 from pitline.types.v1 import account_pb2 as _account_pb2
+from pitline.types.v1 import money_pb2 as _money_pb2
+from pitline.types.v1 import order_pb2 as _order_pb2
+from pitline.types.v1 import position_pb2 as _position_pb2
+from pitline.types.v1 import reason_pb2 as _reason_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -207,3 +212,247 @@ class OnLossChanged(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cancel_after_seconds) -> _WhichOneofReturnType__cancel_after_seconds | None: ...
 
 Global___OnLossChanged: _TypeAlias = OnLossChanged  # noqa: Y015
+
+@_typing.final
+class StoredOrder(_message.Message):
+    """An order as a snapshot or the archive keeps it: what clients see of it, and what only the fold needs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CANCELS_FIELD_NUMBER: _builtins.int
+    MODIFIES_FIELD_NUMBER: _builtins.int
+    OUTSTANDING_FIELD_NUMBER: _builtins.int
+    MODIFY_SENT_FIELD_NUMBER: _builtins.int
+    MODIFY_STASHED_FIELD_NUMBER: _builtins.int
+    ROUTED_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """Whose order it is."""
+    cancels: _builtins.int
+    """Cancels sent for it so far."""
+    modifies: _builtins.int
+    """Modifies sent for it so far."""
+    outstanding: _builtins.int
+    """Which changes are under way, as in a record's header."""
+    routed: _builtins.bool
+    """It was on its way to its broker once."""
+    cancel_reason: _reason_pb2.Reason.ValueType
+    """Why the last cancel was made, when its client had not asked for it."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """What clients see."""
+
+    @_builtins.property
+    def modify_sent(self) -> _order_pb2.OrderTerms:
+        """The terms that a modify at the broker asks for."""
+
+    @_builtins.property
+    def modify_stashed(self) -> _order_pb2.OrderTerms:
+        """The terms that a waiting modify asks for."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        principal: _builtins.str = ...,
+        cancels: _builtins.int = ...,
+        modifies: _builtins.int = ...,
+        outstanding: _builtins.int = ...,
+        modify_sent: _order_pb2.OrderTerms | None = ...,
+        modify_stashed: _order_pb2.OrderTerms | None = ...,
+        routed: _builtins.bool = ...,
+        cancel_reason: _reason_pb2.Reason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "cancels", b"cancels", "modifies", b"modifies", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "outstanding", b"outstanding", "principal", b"principal", "routed", b"routed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredOrder: _TypeAlias = StoredOrder  # noqa: Y015
+
+@_typing.final
+class SnapshotPart(_message.Message):
+    """A part of a snapshot: the fold of all records up to a seq. Parts are read in order; the first has `ems`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMS_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    EXECUTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ems(self) -> Global___EmsState:
+        """Everything but orders and executions."""
+
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredOrder]:
+        """Orders that were in memory, oldest first."""
+
+    @_builtins.property
+    def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedExecutions]:
+        """Executions that were in memory."""
+
+    def __init__(
+        self,
+        *,
+        ems: Global___EmsState | None = ...,
+        orders: _abc.Iterable[Global___StoredOrder] | None = ...,
+        executions: _abc.Iterable[Global___AppliedExecutions] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ems", b"ems"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ems", b"ems", "executions", b"executions", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotPart: _TypeAlias = SnapshotPart  # noqa: Y015
+
+@_typing.final
+class EmsState(_message.Message):
+    """Everything that the EMS knows of its own but orders and executions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    ORDERS_MADE_FIELD_NUMBER: _builtins.int
+    BROKERS_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    CASH_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Last seq folded."""
+    epoch: _builtins.int
+    """Starts so far."""
+    orders_made: _builtins.int
+    """Orders numbered so far."""
+    @_builtins.property
+    def brokers(self) -> _containers.RepeatedCompositeFieldContainer[Global___KnownBroker]:
+        """Brokers by name."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[_position_pb2.Position]:
+        """Positions, flat ones too."""
+
+    @_builtins.property
+    def cash(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountCash]:
+        """Cash by account."""
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        orders_made: _builtins.int = ...,
+        brokers: _abc.Iterable[Global___KnownBroker] | None = ...,
+        positions: _abc.Iterable[_position_pb2.Position] | None = ...,
+        cash: _abc.Iterable[Global___AccountCash] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmsState: _TypeAlias = EmsState  # noqa: Y015
+
+@_typing.final
+class KnownBroker(_message.Message):
+    """A broker as the EMS knows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOUND_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ADOPTED_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.int
+    """Last broker_seq whose consequences are stored."""
+    state: _event_pb2.BrokerState.ValueType
+    """Where its stream stood."""
+    @_builtins.property
+    def bound(self) -> Global___BrokerBound:
+        """Which store it is."""
+
+    @_builtins.property
+    def adopted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Accounts that have been through a recovery."""
+
+    def __init__(
+        self,
+        *,
+        bound: Global___BrokerBound | None = ...,
+        cursor: _builtins.int = ...,
+        state: _event_pb2.BrokerState.ValueType = ...,
+        adopted: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted", b"adopted", "bound", b"bound", "cursor", b"cursor", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KnownBroker: _TypeAlias = KnownBroker  # noqa: Y015
+
+@_typing.final
+class AccountCash(_message.Message):
+    """Cash of one account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CASH_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Which account."""
+    @_builtins.property
+    def cash(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
+        """An amount a currency."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        cash: _abc.Iterable[_money_pb2.Money] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cash", b"cash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountCash: _TypeAlias = AccountCash  # noqa: Y015
+
+@_typing.final
+class AppliedExecutions(_message.Message):
+    """Executions of one account that were applied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    EXEC_IDS_FIELD_NUMBER: _builtins.int
+    SEQS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Which account."""
+    @_builtins.property
+    def exec_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The broker's ids."""
+
+    @_builtins.property
+    def seqs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seq of the event that applied each, in the same order."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        exec_ids: _abc.Iterable[_builtins.str] | None = ...,
+        seqs: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "exec_ids", b"exec_ids", "seqs", b"seqs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppliedExecutions: _TypeAlias = AppliedExecutions  # noqa: Y015

@@ -1,0 +1,176 @@
+"""The fold as messages, both ways: what a snapshot and the archive hold.
+
+Called by the compaction (to write) and at a restart (to read). Invariant: a state that is written and read back is
+equal to the one that was written; a test compares every field.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from ems_service.convert.order import (
+    Outstanding,
+    TermsWriter,
+    outstanding,
+    position,
+    set_order,
+    set_position,
+    state,
+    terms,
+)
+from ems_service.convert.scalars import money, set_money, time_ns
+from ems_service.core.memory import take_back
+from ems_service.core.order import Order
+from ems_service.core.state import Broker, State
+from ems_service.core.values import BrokerState, Environment
+from ems_service.limits import SNAPSHOT_PART_ITEMS_MAX
+from pitline.journal.v1 import journal_pb2
+from pitline.types.v1 import account_pb2
+
+
+def to_parts(known: State) -> Iterator[bytes]:
+    """A snapshot, in parts of a bounded size."""
+    yield journal_pb2.SnapshotPart(ems=_ems(known)).SerializeToString()
+    orders = list(known.orders.values())
+    for start in range(0, len(orders), SNAPSHOT_PART_ITEMS_MAX):
+        part = journal_pb2.SnapshotPart()
+        for order in orders[start : start + SNAPSHOT_PART_ITEMS_MAX]:
+            _set_stored(part.orders.add(), order, order.order_ref in known.by_ref)
+        yield part.SerializeToString()
+    for account, seqs in known.exec_ids.items():
+        items = list(seqs.items())
+        for start in range(0, len(items), SNAPSHOT_PART_ITEMS_MAX):
+            some = items[start : start + SNAPSHOT_PART_ITEMS_MAX]
+            part = journal_pb2.SnapshotPart()
+            part.executions.add(
+                account=account, exec_ids=[exec_id for exec_id, _ in some], seqs=[seq for _, seq in some]
+            )
+            yield part.SerializeToString()
+
+
+def from_parts(journal_id: str, parts: Iterable[bytes]) -> State:
+    """The state that `to_parts` wrote."""
+    known = State(journal_id)
+    for body in parts:
+        part = journal_pb2.SnapshotPart.FromString(body)
+        if part.HasField("ems"):
+            _read_ems(part.ems, known)
+        for message in part.orders:
+            order, routed = _order(message)
+            take_back(known, order, routed=routed)
+            if order.state.is_open:
+                known.open_orders[order.order_id] = order
+            elif order.state.may_revive:
+                known.revivable_orders[order.order_id] = order
+        for executions in part.executions:
+            known.exec_ids.setdefault(executions.account, {}).update(
+                zip(executions.exec_ids, executions.seqs, strict=True)
+            )
+    return known
+
+
+def to_stored(order: Order, *, routed: bool) -> bytes:
+    """One order for the archive."""
+    message = journal_pb2.StoredOrder()
+    _set_stored(message, order, routed)
+    return message.SerializeToString()
+
+
+def from_stored(body: bytes) -> tuple[Order, bool]:
+    """The order that `to_stored` wrote, and whether its broker may know it."""
+    return _order(journal_pb2.StoredOrder.FromString(body))
+
+
+def _set_stored(message: journal_pb2.StoredOrder, order: Order, routed: bool) -> None:
+    set_order(message.order, order)
+    message.principal = order.principal
+    message.cancels, message.modifies = order.cancels, order.modifies
+    message.outstanding = int(outstanding(order.state))
+    if order.state.modify_sent is not None:
+        TermsWriter(message.modify_sent).write(order.state.modify_sent)
+    if order.state.modify_stashed is not None:
+        TermsWriter(message.modify_stashed).write(order.state.modify_stashed)
+    message.cancel_reason = order.cancel_reason  # pyright: ignore[reportAttributeAccessIssue]
+    message.routed = routed
+
+
+def _order(message: journal_pb2.StoredOrder) -> tuple[Order, bool]:
+    shown = message.order
+    changes = Outstanding(message.outstanding)
+    order = Order(
+        int(shown.order_id.rpartition("-")[2]),
+        shown.order_id,
+        shown.order_ref,
+        message.principal,
+        shown.client_id,
+        shown.client_order_id,
+        terms(shown.terms),
+        time_ns(shown.submit_time),
+        state(
+            shown.state,
+            changes,
+            terms(message.modify_sent) if Outstanding.MODIFY_SENT in changes else None,
+            terms(message.modify_stashed) if Outstanding.MODIFY_STASHED in changes else None,
+        ),
+        message.cancels,
+        message.modifies,
+        shown.broker_order_id,
+        message.cancel_reason,
+        shown.reason,
+        shown.text,
+        time_ns(shown.update_time),
+        shown.last_seq,
+    )
+    return order, message.routed
+
+
+def _ems(known: State) -> journal_pb2.EmsState:
+    message = journal_pb2.EmsState(seq=known.seq, epoch=known.epoch, orders_made=known.orders_made)
+    for name, broker in known.brokers.items():
+        item = message.brokers.add(
+            cursor=broker.cursor,
+            state=int(broker.state),  # pyright: ignore[reportArgumentType]
+            adopted=sorted(broker.adopted),
+        )
+        set_bound(item.bound, name, broker.store_id, broker.environment, broker.accounts, broker.base_currencies)
+    for held in known.positions.values():
+        set_position(message.positions.add(), held)
+    for account, cash in known.balances.items():
+        item = message.cash.add(account=account)
+        for amount in cash:
+            set_money(item.cash.add(), amount)
+    return message
+
+
+def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
+    known.seq, known.epoch, known.orders_made = message.seq, message.epoch, message.orders_made
+    for item in message.brokers:
+        bound = item.bound
+        known.brokers[bound.broker] = Broker(
+            bound.store_id,
+            Environment(bound.environment),
+            tuple(account.account for account in bound.accounts),
+            tuple(account.base_currency for account in bound.accounts),
+            item.cursor,
+            BrokerState(item.state),
+            frozenset(item.adopted),
+        )
+    for held in message.positions:
+        known.positions[held.account, held.symbol] = position(held)
+    for item in message.cash:
+        known.balances[item.account] = tuple(money(amount) for amount in item.cash)
+
+
+def set_bound(
+    message: journal_pb2.BrokerBound,
+    broker: str,
+    store_id: str,
+    environment: Environment,
+    accounts: tuple[str, ...],
+    base_currencies: tuple[str, ...],
+) -> None:
+    """Write which store stands behind a broker's name into an empty message."""
+    message.broker, message.store_id = broker, store_id
+    message.environment = environment  # pyright: ignore[reportAttributeAccessIssue]
+    message.accounts.extend(
+        account_pb2.Account(account=account, base_currency=currency)
+        for account, currency in zip(accounts, base_currencies, strict=True)
+    )
