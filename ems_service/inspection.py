@@ -177,6 +177,7 @@ def _comparable(state: State) -> list[bytes]:
     ordered.exec_ids = {account: dict(sorted(seqs.items())) for account, seqs in sorted(state.exec_ids.items()) if seqs}
     ordered.positions = dict(sorted(state.positions.items()))
     ordered.balances = dict(sorted(state.balances.items()))
+    ordered.cancel_after_seconds = dict(sorted(state.cancel_after_seconds.items()))
     ordered.brokers = dict(sorted(state.brokers.items()))
     return list(to_parts(ordered))
 

@@ -137,6 +137,8 @@ def _ems(known: State) -> journal_pb2.EmsState:
         item = message.cash.add(account=account)
         for amount in cash:
             set_money(item.cash.add(), amount)
+    for (principal, client_id), seconds in known.cancel_after_seconds.items():
+        message.loss_graces.add(principal=principal, client_id=client_id, cancel_after_seconds=seconds)
     return message
 
 
@@ -157,6 +159,8 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
         known.positions[held.account, held.symbol] = position(held)
     for item in message.cash:
         known.balances[item.account] = tuple(money(amount) for amount in item.cash)
+    for item in message.loss_graces:
+        known.cancel_after_seconds[item.principal, item.client_id] = item.cancel_after_seconds
 
 
 def set_bound(

@@ -13,6 +13,7 @@ from typing import Any
 import ems_service.app
 import ems_service.engine
 from ems_service.__main__ import main
+from ems_service.archive import Archive
 from ems_service.convert.record import Record
 from ems_service.core import ems, inputs
 from ems_service.core.events import Decision, OrderEvent
@@ -20,6 +21,7 @@ from ems_service.core.market import Market
 from ems_service.core.order import CancelStage
 from ems_service.core.state import State
 from ems_service.engine import Engine
+from ems_service.folding import Folded
 from ems_service.journal import Journal
 from ems_service.publisher import Publisher
 
@@ -69,12 +71,12 @@ def lost_stash() -> None:
     """Cancels that wait are forgotten by a restart."""
     folded = ems_service.app.folded
 
-    def forgetful(journal: Journal) -> State:
-        state = folded(journal)
-        for order in state.open_orders.values():
+    def forgetful(journal: Journal, archive: Archive) -> Folded:
+        found = folded(journal, archive)
+        for order in found.state.open_orders.values():
             if order.state.cancel_stage is CancelStage.STASHED:
                 order.state = replace(order.state, cancel_stage=CancelStage.NONE)
-        return state
+        return found
 
     _replace(ems_service.app, "folded", forgetful)
 

@@ -321,6 +321,7 @@ class EmsState(_message.Message):
     BROKERS_FIELD_NUMBER: _builtins.int
     POSITIONS_FIELD_NUMBER: _builtins.int
     CASH_FIELD_NUMBER: _builtins.int
+    LOSS_GRACES_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Last seq folded."""
     epoch: _builtins.int
@@ -339,6 +340,10 @@ class EmsState(_message.Message):
     def cash(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountCash]:
         """Cash by account."""
 
+    @_builtins.property
+    def loss_graces(self) -> _containers.RepeatedCompositeFieldContainer[Global___LossGrace]:
+        """Clients whose open orders are canceled when they are lost."""
+
     def __init__(
         self,
         *,
@@ -348,14 +353,45 @@ class EmsState(_message.Message):
         brokers: _abc.Iterable[Global___KnownBroker] | None = ...,
         positions: _abc.Iterable[_position_pb2.Position] | None = ...,
         cash: _abc.Iterable[Global___AccountCash] | None = ...,
+        loss_graces: _abc.Iterable[Global___LossGrace] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "loss_graces", b"loss_graces", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EmsState: _TypeAlias = EmsState  # noqa: Y015
+
+@_typing.final
+class LossGrace(_message.Message):
+    """How long a client may be lost before its open orders are canceled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    CANCEL_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """Who is behind the client."""
+    client_id: _builtins.str
+    """Which client."""
+    cancel_after_seconds: _builtins.int
+    """The grace, seconds."""
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        cancel_after_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_after_seconds", b"cancel_after_seconds", "client_id", b"client_id", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LossGrace: _TypeAlias = LossGrace  # noqa: Y015
 
 @_typing.final
 class KnownBroker(_message.Message):
