@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from ems_service.convert import broker as broker_messages
 from ems_service.convert.broker import ProtocolError
 from ems_service.core.events import Refusal
-from ems_service.core.inputs import Cause, Hello, LinkChanged, Unhandled
+from ems_service.core.inputs import Cause, Hello, LinkChanged, RefState, Unhandled
 from ems_service.core.market import Offer
 from ems_service.core.state import State
 from ems_service.core.values import BrokerState
@@ -150,7 +150,11 @@ class BrokerLink:
                     case LinkChanged() if not recovered:
                         # The venue may be up; the broker is when its recovery has ended.
                         venue = LinkChanged(Cause(broker=self.name), given.state, given.text)
-                        self._engine.put(Unhandled(given.cause))
+                        if event.broker_seq:
+                            self._engine.put(Unhandled(given.cause))
+                    case RefState():
+                        given.asked = recovered
+                        self._engine.put(given)
                     case None if event.HasField("recover_end"):
                         silence.reschedule(None)
                         recovered = True

@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from ems_service.core.market import ANSWER_NS
 from ems_service.journal import Durability
+from ems_service.limits import ANSWER_SECONDS_MAX, ANSWER_SECONDS_MIN
 from pitline_rpc.config import Section, Settings
 
 _BROKER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
@@ -37,6 +39,8 @@ class Config(Settings):
     """How brokers know this EMS."""
     durability: Durability = "fsync"
     """fsync: what was acknowledged survives a loss of power. flush: it survives the death of the process."""
+    answer_seconds: Annotated[float, Field(ge=ANSWER_SECONDS_MIN, le=ANSWER_SECONDS_MAX)] = ANSWER_NS / 1e9
+    """Time that a broker has for an answer before it is asked what became of the request."""
     brokers: dict[str, BrokerSection] = Field(default_factory=_paper_here)
     """By the name that stands before the dot of its accounts."""
 

@@ -10,6 +10,9 @@ decimals. Beyond it: refused.
 SHOWN_LENGTH_MAX = 64
 """Characters of a refused value that its refusal repeats. The rest is cut."""
 
+WORDS_LENGTH_MAX = 256
+"""Characters of an operator's words. Beyond it: refused."""
+
 TAGS_MAX = 16
 """Tags of one order. Beyond it: refused."""
 
@@ -71,6 +74,13 @@ CONNECT_SECONDS_MAX = 2.0
 """Pause before a lost broker is called again, doubled each time between these, so that a restart is noticed at once
 and a long absence costs nothing.
 """
+
+TIMER_SECONDS = 0.1
+"""Wall time between looks at the deadlines of the core: so much later than due is a broker asked."""
+
+ANSWER_SECONDS_MIN = 0.1
+ANSWER_SECONDS_MAX = 60.0
+"""Bounds of the time that a broker has for an answer: below them every answer would be late, above them none."""
 
 BROKER_SILENCE_SECONDS_MAX = 10.0
 """Time a broker may take for its hello_ack or for the next message of its recovery. Beyond it the stream is dropped

@@ -204,6 +204,7 @@ def offer(capabilities: capabilities_pb2.Capabilities, instruments: Sequence[ins
         {instrument.key.symbol: _listing(instrument) for instrument in instruments},
         frozenset(_known(ExecInst, capabilities.exec_insts)),
         capabilities.modify,
+        capabilities.query_by_ref,
     )
 
 
@@ -275,6 +276,16 @@ def cancel_order(order: Order) -> bytes:
     """The request that cancels an order, framed."""
     cancel = request_pb2.CancelOrder(order_ref=order.order_ref, request_ref=order.cancel_ref)
     return frame(request_pb2.BrokerRequest(cancel=cancel).SerializeToString())
+
+
+def query(order: Order) -> bytes:
+    """Asks what became of an order, framed."""
+    return frame(request_pb2.BrokerRequest(query=request_pb2.Query(order_ref=order.order_ref)).SerializeToString())
+
+
+def drop_order(order: Order) -> bytes:
+    """Asks to forget an order that was not sent to its venue, framed."""
+    return frame(request_pb2.BrokerRequest(drop=request_pb2.DropOrder(order_ref=order.order_ref)).SerializeToString())
 
 
 def ack_seq(broker_seq: int) -> bytes:

@@ -116,6 +116,7 @@ class Sim:
         self._on_ordered: Callable[[str], None] | None = None
         self._on_modifying: Callable[[str], None] | None = None
         self._losing_orders = False
+        self._mute = False
         self._delivering = True
         self._changes = Changes(self._shown)
         self._server: grpc.aio.Server | None = None
@@ -163,6 +164,14 @@ class Sim:
     def lose_orders(self) -> None:
         """Until the next hello new orders are lost on their way: recorded among the requests, and never received."""
         self._losing_orders = True
+
+    def find_orders(self) -> None:
+        """From now on new orders arrive again."""
+        self._losing_orders = False
+
+    def be_mute(self, mute: bool = True) -> None:
+        """From now on, or until then, queries stay without an answer."""
+        self._mute = mute
 
     def hold_cancels(self) -> None:
         """From now on cancels wait for `cancel` or `refuse_cancel`."""
@@ -341,9 +350,13 @@ class Sim:
                 self._on_cancel(request.cancel)
             case "modify":
                 self._on_modify(request.modify)
+            case "query" if self._mute:
+                pass
             case "query":
                 stream.put(BrokerEvent(time=now(), ref_state=self._ref_state(request.query.order_ref)))
-            case "report" | "ack_seq" | "heartbeat":
+            case "drop":
+                self._on_drop(stream, request.drop.order_ref)
+            case "report" | "ack_seq" | "heartbeat" | "open_refs":
                 pass
             case None:
                 raise AssertionError(f"not known: {request}")
@@ -394,6 +407,11 @@ class Sim:
             self._on_ordered(asked.order_ref)
         elif not self._holding_acks:
             self.ack(asked.order_ref)
+
+    def _on_drop(self, stream: TradesStream, order_ref: str) -> None:
+        self._story.append((order_ref, "gets drop"))
+        self.fates.pop(order_ref, None)
+        stream.put(BrokerEvent(time=now(), ref_state=self._ref_state(order_ref)))
 
     def _on_cancel(self, asked: CancelOrder) -> None:
         self._story.append((asked.order_ref, "gets cancel"))

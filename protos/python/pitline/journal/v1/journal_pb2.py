@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pitline.types.v1 import account_pb2 as pitline_dot_types_dot_v1_dot_account__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pitline/journal/v1/journal.proto\x12\x12pitline.journal.v1\x1a\x1epitline/types/v1/account.proto\"\xc8\x02\n\rPrivateRecord\x12\x39\n\repoch_started\x18\x01 \x01(\x0b\x32 .pitline.journal.v1.EpochStartedH\x00\x12\x37\n\x0c\x62roker_bound\x18\x02 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBoundH\x00\x12\x37\n\x0c\x63ursor_moved\x18\x03 \x01(\x0b\x32\x1f.pitline.journal.v1.CursorMovedH\x00\x12\x42\n\x12request_sent_again\x18\x04 \x01(\x0b\x32$.pitline.journal.v1.RequestSentAgainH\x00\x12<\n\x0fon_loss_changed\x18\t \x01(\x0b\x32!.pitline.journal.v1.OnLossChangedH\x00\x42\x08\n\x06\x63hange\",\n\x0c\x45pochStarted\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x62uild\x18\x02 \x01(\t\"\x90\x01\n\x0b\x42rokerBound\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12+\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x19.pitline.types.v1.Account\"\r\n\x0b\x43ursorMoved\"$\n\x10RequestSentAgain\x12\x10\n\x08order_id\x18\x01 \x01(\t\"^\n\rOnLossChanged\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12!\n\x14\x63\x61ncel_after_seconds\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x17\n\x15_cancel_after_secondsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pitline/journal/v1/journal.proto\x12\x12pitline.journal.v1\x1a\x1epitline/types/v1/account.proto\"\xaf\x04\n\rPrivateRecord\x12\x39\n\repoch_started\x18\x01 \x01(\x0b\x32 .pitline.journal.v1.EpochStartedH\x00\x12\x37\n\x0c\x62roker_bound\x18\x02 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBoundH\x00\x12\x37\n\x0c\x63ursor_moved\x18\x03 \x01(\x0b\x32\x1f.pitline.journal.v1.CursorMovedH\x00\x12\x42\n\x12request_sent_again\x18\x04 \x01(\x0b\x32$.pitline.journal.v1.RequestSentAgainH\x00\x12<\n\x0fon_loss_changed\x18\t \x01(\x0b\x32!.pitline.journal.v1.OnLossChangedH\x00\x12;\n\x0e\x64rop_requested\x18\x05 \x01(\x0b\x32!.pitline.journal.v1.DropRequestedH\x00\x12\x33\n\nfate_asked\x18\x06 \x01(\x0b\x32\x1d.pitline.journal.v1.FateAskedH\x00\x12\x36\n\x0bquarantined\x18\x07 \x01(\x0b\x32\x1f.pitline.journal.v1.QuarantinedH\x00\x12;\n\x0estore_accepted\x18\x08 \x01(\x0b\x32!.pitline.journal.v1.StoreAcceptedH\x00\x42\x08\n\x06\x63hange\",\n\x0c\x45pochStarted\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x62uild\x18\x02 \x01(\t\"\x90\x01\n\x0b\x42rokerBound\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12+\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x19.pitline.types.v1.Account\"\r\n\x0b\x43ursorMoved\"$\n\x10RequestSentAgain\x12\x10\n\x08order_id\x18\x01 \x01(\t\"^\n\rOnLossChanged\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12!\n\x14\x63\x61ncel_after_seconds\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x17\n\x15_cancel_after_seconds\"!\n\rDropRequested\x12\x10\n\x08order_id\x18\x01 \x01(\t\",\n\tFateAsked\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\r\"*\n\x0bQuarantined\x12\r\n\x05\x65vent\x18\x01 \x01(\x0c\x12\x0c\n\x04text\x18\x02 \x01(\t\"1\n\rStoreAccepted\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,15 +33,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.journal.v1.journal_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PRIVATERECORD']._serialized_start=89
-  _globals['_PRIVATERECORD']._serialized_end=417
-  _globals['_EPOCHSTARTED']._serialized_start=419
-  _globals['_EPOCHSTARTED']._serialized_end=463
-  _globals['_BROKERBOUND']._serialized_start=466
-  _globals['_BROKERBOUND']._serialized_end=610
-  _globals['_CURSORMOVED']._serialized_start=612
-  _globals['_CURSORMOVED']._serialized_end=625
-  _globals['_REQUESTSENTAGAIN']._serialized_start=627
-  _globals['_REQUESTSENTAGAIN']._serialized_end=663
-  _globals['_ONLOSSCHANGED']._serialized_start=665
-  _globals['_ONLOSSCHANGED']._serialized_end=759
+  _globals['_PRIVATERECORD']._serialized_end=648
+  _globals['_EPOCHSTARTED']._serialized_start=650
+  _globals['_EPOCHSTARTED']._serialized_end=694
+  _globals['_BROKERBOUND']._serialized_start=697
+  _globals['_BROKERBOUND']._serialized_end=841
+  _globals['_CURSORMOVED']._serialized_start=843
+  _globals['_CURSORMOVED']._serialized_end=856
+  _globals['_REQUESTSENTAGAIN']._serialized_start=858
+  _globals['_REQUESTSENTAGAIN']._serialized_end=894
+  _globals['_ONLOSSCHANGED']._serialized_start=896
+  _globals['_ONLOSSCHANGED']._serialized_end=990
+  _globals['_DROPREQUESTED']._serialized_start=992
+  _globals['_DROPREQUESTED']._serialized_end=1025
+  _globals['_FATEASKED']._serialized_start=1027
+  _globals['_FATEASKED']._serialized_end=1071
+  _globals['_QUARANTINED']._serialized_start=1073
+  _globals['_QUARANTINED']._serialized_end=1115
+  _globals['_STOREACCEPTED']._serialized_start=1117
+  _globals['_STOREACCEPTED']._serialized_end=1166
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,10 @@ class PrivateRecord(_message.Message):
     CURSOR_MOVED_FIELD_NUMBER: _builtins.int
     REQUEST_SENT_AGAIN_FIELD_NUMBER: _builtins.int
     ON_LOSS_CHANGED_FIELD_NUMBER: _builtins.int
+    DROP_REQUESTED_FIELD_NUMBER: _builtins.int
+    FATE_ASKED_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    STORE_ACCEPTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def epoch_started(self) -> Global___EpochStarted:
         """The EMS started."""
@@ -54,6 +58,22 @@ class PrivateRecord(_message.Message):
     def on_loss_changed(self) -> Global___OnLossChanged:
         """What becomes of a client's orders when it is lost, if that has changed."""
 
+    @_builtins.property
+    def drop_requested(self) -> Global___DropRequested:
+        """A broker was asked to forget an order that it had not sent to its venue."""
+
+    @_builtins.property
+    def fate_asked(self) -> Global___FateAsked:
+        """A broker was asked what became of an order."""
+
+    @_builtins.property
+    def quarantined(self) -> Global___Quarantined:
+        """A broker's event could not be taken as it is."""
+
+    @_builtins.property
+    def store_accepted(self) -> Global___StoreAccepted:
+        """An operator accepted a store behind a broker's name."""
+
     def __init__(
         self,
         *,
@@ -62,12 +82,16 @@ class PrivateRecord(_message.Message):
         cursor_moved: Global___CursorMoved | None = ...,
         request_sent_again: Global___RequestSentAgain | None = ...,
         on_loss_changed: Global___OnLossChanged | None = ...,
+        drop_requested: Global___DropRequested | None = ...,
+        fate_asked: Global___FateAsked | None = ...,
+        quarantined: Global___Quarantined | None = ...,
+        store_accepted: Global___StoreAccepted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "on_loss_changed", b"on_loss_changed", "request_sent_again", b"request_sent_again"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "on_loss_changed", b"on_loss_changed", "request_sent_again", b"request_sent_again"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed", "drop_requested", "fate_asked", "quarantined", "store_accepted"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -203,3 +227,103 @@ class OnLossChanged(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cancel_after_seconds) -> _WhichOneofReturnType__cancel_after_seconds | None: ...
 
 Global___OnLossChanged: _TypeAlias = OnLossChanged  # noqa: Y015
+
+@_typing.final
+class DropRequested(_message.Message):
+    """A broker was asked to forget an order that it had received and not sent to its venue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Which order."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropRequested: _TypeAlias = DropRequested  # noqa: Y015
+
+@_typing.final
+class FateAsked(_message.Message):
+    """A broker was asked what became of an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Which order."""
+    stage: _builtins.int
+    """How often it has been asked in vain, up to the last stage, in which the request is in doubt."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        stage: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FateAsked: _TypeAlias = FateAsked  # noqa: Y015
+
+@_typing.final
+class Quarantined(_message.Message):
+    """A broker's event could not be read, or contradicts what is stored: kept as it came, and not applied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    event: _builtins.bytes
+    """The BrokerEvent as it came."""
+    text: _builtins.str
+    """What is wrong with it."""
+    def __init__(
+        self,
+        *,
+        event: _builtins.bytes = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quarantined: _TypeAlias = Quarantined  # noqa: Y015
+
+@_typing.final
+class StoreAccepted(_message.Message):
+    """An operator accepted a store behind a broker's name; the record's header says who."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BROKER_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    broker: _builtins.str
+    """The broker's name in the EMS's configuration."""
+    store_id: _builtins.str
+    """The store."""
+    def __init__(
+        self,
+        *,
+        broker: _builtins.str = ...,
+        store_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker", b"broker", "store_id", b"store_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreAccepted: _TypeAlias = StoreAccepted  # noqa: Y015
