@@ -89,7 +89,7 @@ def some_words(value: str, field: str) -> str:
     if not value:
         raise malformed(reason_pb2.REASON_REQUIRED, field, f"{field} is required, 1 to {WORDS_LENGTH_MAX} characters")
     if len(value) > WORDS_LENGTH_MAX:
-        text = f"{field} has {len(value)} characters, more than {WORDS_LENGTH_MAX}"
+        text = f"{field} is {shown(value)}, more than {WORDS_LENGTH_MAX} characters"
         raise malformed(reason_pb2.REASON_TOO_LARGE, field, text)
     return value
 

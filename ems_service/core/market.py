@@ -45,6 +45,7 @@ class Offer:
     exec_insts: frozenset[ExecInst] = frozenset()
     modify: bool = False
     query_by_ref: bool = False
+    position_report: bool = False
 
 
 @dataclass(slots=True)

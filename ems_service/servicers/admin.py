@@ -3,21 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+import grpc
 import grpc.aio
 
 from ems_service.broker_link import BrokerLink
 from ems_service.convert import report
-from ems_service.convert.checks import an_id, one_of, some_words
+from ems_service.convert.checks import a_symbol, an_account, an_id, one_of, some_words
 from ems_service.convert.scalars import set_time
-from ems_service.core.inputs import Cause, Resolution, ResolveOrder
+from ems_service.core.events import Decision, Refusal
+from ems_service.core.inputs import AcceptStore, AdoptPosition, Cause, Resolution, ResolveOrder
 from ems_service.core.state import State
 from ems_service.core.values import InDoubt
 from ems_service.engine import Engine
 from ems_service.servicers.streams import Streams
-from ems_service.servicers.unary import PRINCIPAL, order_of
+from ems_service.servicers.unary import PRINCIPAL, order_of, refused
 from pitline.ems.v1 import admin_service_pb2 as pb
 from pitline.ems.v1 import event_pb2
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceServicer
+from pitline_rpc.status import Refused
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -52,6 +55,28 @@ class Admin(AdminServiceServicer):
         message = await self._engine.read(lambda _: report.order_message(order))
         return pb.ResolveOrderResponse(order=message)
 
+    async def AdoptPosition(self, request: pb.AdoptPositionRequest, context: Context) -> pb.AdoptPositionResponse:
+        """The broker's quantity for ours."""
+        account = an_account(request.account, "account")
+        symbol = a_symbol(request.symbol, "symbol")
+        _raise_refusal(await self._engine.ask(AdoptPosition(Cause(PRINCIPAL), account, symbol)))
+        message = await self._engine.read(lambda state: report.position_message(state.positions[account, symbol]))
+        return pb.AdoptPositionResponse(position=message)
+
+    async def AdoptBroker(self, request: pb.AdoptBrokerRequest, context: Context) -> pb.AdoptBrokerResponse:
+        """Another store behind a broker's name; the broker is called at once."""
+        name = an_id(request.broker, "broker")
+        store_id = an_id(request.store_id, "store_id")
+        link = self._links.get(name)
+        if link is None:
+            raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no broker {name}", field="broker")
+        if link.refused_store_id != store_id:
+            text = f"broker {name} was not refused for store {store_id}"
+            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "TOO_LATE", text, field="store_id")
+        await self._engine.ask(AcceptStore(Cause(PRINCIPAL), name, store_id))
+        link.call_again()
+        return pb.AdoptBrokerResponse(broker=await self._engine.read(lambda state: self._report(name, link, state)))
+
     def _status(self, state: State) -> pb.GetStatusResponse:
         status = pb.GetStatusResponse(
             build=self._build,
@@ -74,6 +99,7 @@ class Admin(AdminServiceServicer):
             build=link.build,
             text=link.text,
             connects=link.connects,
+            refused_store_id=link.refused_store_id,
         )
         answer.in_doubt_orders = sum(
             order.state.in_doubt is not InDoubt.NONE for order in state.open_orders.values() if order.broker == name
@@ -84,4 +110,11 @@ class Admin(AdminServiceServicer):
             answer.store_id = known.store_id
             answer.environment = known.environment  # pyright: ignore[reportAttributeAccessIssue]
             answer.broker_seq = known.cursor
+            answer.quarantined = known.quarantined
         return answer
+
+
+def _raise_refusal(decision: Decision) -> None:
+    for item in decision:
+        if isinstance(item, Refusal):
+            raise refused(item)

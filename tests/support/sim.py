@@ -6,6 +6,7 @@ so. It keeps a truthful record of what it was asked, and a dense log of what it 
 
 import uuid
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 import grpc
 import grpc.aio
@@ -22,9 +23,11 @@ from pitline.broker.v1.event_pb2 import (
     Ack,
     BalanceReport,
     BrokerEvent,
+    BrokerHeartbeat,
     Canceled,
     CancelRejected,
     Expired,
+    ExternalOrder,
     HelloAck,
     Modified,
     ModifyRejected,
@@ -33,8 +36,20 @@ from pitline.broker.v1.event_pb2 import (
     RecoverEnd,
     RefState,
     Rejected,
+    ReportEnd,
+    TradeCanceled,
+    TradeCorrected,
 )
-from pitline.broker.v1.request_pb2 import BrokerRequest, CancelOrder, Hello, ModifyOrder, NewOrder
+from pitline.broker.v1.request_pb2 import (
+    REPORT_KIND_OPEN_ORDERS,
+    REPORT_KIND_POSITIONS,
+    BrokerRequest,
+    CancelOrder,
+    Hello,
+    ModifyOrder,
+    NewOrder,
+    ReportKind,
+)
 from pitline.types.v1.account_pb2 import ENVIRONMENT_PAPER, Account
 from pitline.types.v1.execution_pb2 import Fill
 from pitline.types.v1.money_pb2 import Money
@@ -49,6 +64,8 @@ from pitline.types.v1.order_pb2 import (
     TIME_IN_FORCE_GTC,
     TIME_IN_FORCE_GTD,
     TIME_IN_FORCE_IOC,
+    OrderTerms,
+    Side,
 )
 from pitline.types.v1.reason_pb2 import (
     REASON_BROKER_REJECTED,
@@ -101,6 +118,8 @@ class Sim:
         self.positions: list[PositionReport] = []
         self.balances: list[BalanceReport] = []
         self.fates: dict[str, RefState] = {}
+        self.externals: list[ExternalOrder] = []
+        self.other_journal_ids: list[str] = []
         # The record.
         self.requests: list[BrokerRequest] = []
         self.log: list[BrokerEvent] = []
@@ -117,6 +136,7 @@ class Sim:
         self._on_modifying: Callable[[str], None] | None = None
         self._losing_orders = False
         self._mute = False
+        self._frozen = False
         self._delivering = True
         self._changes = Changes(self._shown)
         self._server: grpc.aio.Server | None = None
@@ -173,6 +193,10 @@ class Sim:
         """From now on, or until then, queries stay without an answer."""
         self._mute = mute
 
+    def freeze(self, frozen: bool = True) -> None:
+        """From now on, or until then, no word comes from here, and the connection stays: it is half open."""
+        self._frozen = frozen
+
     def hold_cancels(self) -> None:
         """From now on cancels wait for `cancel` or `refuse_cancel`."""
         self._holding_cancels = True
@@ -186,6 +210,63 @@ class Sim:
         self._on_ordered, self._on_modifying = ordered, modifying
 
     # What to say
+
+    def place_elsewhere(self, order_ref: str, side: Side.ValueType, qty: str, limit: str, cum_qty: str = "0") -> None:
+        """Somebody else has an order open here, from now on told in recovery."""
+        asked = NewOrder(
+            order_ref=order_ref, account=self.accounts[0].account, symbol="X-USD", side=side, order_qty=qty,
+            ord_type=ORD_TYPE_LIMIT, limit_px=limit, time_in_force=TIME_IN_FORCE_GTC,
+        )  # fmt: skip
+        order = SimOrder(asked, broker_order_id=f"EXT-{order_ref}")
+        order.live, order.cum_qty = True, Decimal(cum_qty)
+        self.orders[order_ref] = order
+        terms = OrderTerms(
+            symbol="X-USD", side=side, order_qty=qty, ord_type=ORD_TYPE_LIMIT, limit_px=limit,
+            time_in_force=TIME_IN_FORCE_GTC,
+        )  # fmt: skip
+        external = ExternalOrder(
+            broker_order_id=order.broker_order_id,
+            order_ref=order_ref,
+            account=asked.account,
+            terms=terms,
+            cum_qty=cum_qty,
+        )
+        self.externals.append(external)
+
+    def fill_of_nobody(self, order_ref: str, signed_qty: str, px: str, *, exec_id: str = "") -> None:
+        """A fill of an order that nobody placed here."""
+        fill = Fill(
+            exec_id=exec_id or f"E{self.head_broker_seq + 1}", signed_qty=signed_qty, price=px, market_time=now()
+        )
+        said = OrderFill(order_ref=order_ref, account=self.accounts[0].account, symbol="X-USD", fill=fill)
+        self.send(BrokerEvent(fill=said))
+
+    def bust(self, order_ref: str, exec_id: str) -> None:
+        """A fill is taken back."""
+        account = self.accounts[0].account
+        taken = TradeCanceled(order_ref=order_ref, account=account, symbol="X-USD", exec_id=exec_id)
+        self.send(BrokerEvent(trade_canceled=taken))
+
+    def correct(self, order_ref: str, exec_id: str, signed_qty: str, px: str, *, new_id: str = "") -> None:
+        """A fill is changed, and gets a new id if one is given."""
+        fill = Fill(exec_id=new_id or exec_id, signed_qty=signed_qty, price=px, market_time=now())
+        changed = TradeCorrected(
+            order_ref=order_ref, account=self.accounts[0].account, symbol="X-USD", exec_id=exec_id, fill=fill
+        )
+        self.send(BrokerEvent(trade_corrected=changed))
+
+    def report_positions(self) -> None:
+        """Say what is held, all of it, as if asked."""
+        for stream in self.trades_streams:
+            for position in self.positions:
+                stream.put(BrokerEvent(position=position))
+            stream.put(BrokerEvent(report_end=ReportEnd(what=REPORT_KIND_POSITIONS)))
+
+    def become_another_store(self) -> None:
+        """Everything is forgotten, and the store is a new one."""
+        self.store_id = f"sim-{uuid.uuid4().hex[:12]}"
+        self.log.clear()
+        self.orders.clear()
 
     @property
     def head_broker_seq(self) -> int:
@@ -336,9 +417,17 @@ class Sim:
         self._changes.notify()
 
     def on_request(self, stream: TradesStream, request: BrokerRequest) -> None:
-        """A request arrived on a trades stream."""
-        self.requests.append(request)
+        """A request arrived on a trades stream. Signs of life and calls for reports are answered and not recorded."""
         kind = request.WhichOneof("kind")
+        if self._frozen:
+            return
+        if kind == "heartbeat":
+            stream.put(BrokerEvent(time=now(), heartbeat=BrokerHeartbeat()))
+            return
+        if kind == "report":
+            self._report(stream, request.report.what)
+            return
+        self.requests.append(request)
         if not stream.ems_id and kind != "hello":
             stream.end(grpc.StatusCode.FAILED_PRECONDITION, "the first request is hello")
         match kind:
@@ -356,7 +445,11 @@ class Sim:
                 stream.put(BrokerEvent(time=now(), ref_state=self._ref_state(request.query.order_ref)))
             case "drop":
                 self._on_drop(stream, request.drop.order_ref)
-            case "report" | "ack_seq" | "heartbeat" | "open_refs":
+            case "open_refs":
+                stream.open_refs += request.open_refs.order_refs
+                if not request.open_refs.more:
+                    self._recover(stream)
+            case "ack_seq":
                 pass
             case None:
                 raise AssertionError(f"not known: {request}")
@@ -374,20 +467,29 @@ class Sim:
                 other.end(grpc.StatusCode.ABORTED, "a newer stream took over")
         stream.ems_id = hello.ems_id
         self._losing_orders = False
-        since = hello.last_broker_seq if hello.HasField("last_broker_seq") else self.head_broker_seq
+        stream.since = hello.last_broker_seq if hello.HasField("last_broker_seq") else self.head_broker_seq
+        stream.highest_epoch = highest
+        stream.open_refs += hello.open_refs
+        if not hello.more_open_refs:
+            self._recover(stream)
+
+    def _recover(self, stream: TradesStream) -> None:
+        named = set(stream.open_refs)
         hello_ack = HelloAck(
             store_id=self.store_id,
             environment=ENVIRONMENT_PAPER,
             build="sim",
-            highest_epoch=highest,
+            highest_epoch=stream.highest_epoch,
+            other_journal_ids=self.other_journal_ids,
             accounts=self.accounts,
             capabilities=self.capabilities,
             head_broker_seq=self.head_broker_seq,
         )
         answer = [
             BrokerEvent(hello_ack=hello_ack),
-            *self.log[since:],
-            *(BrokerEvent(ref_state=self._ref_state(ref)) for ref in hello.open_refs),
+            *self.log[stream.since :],
+            *(BrokerEvent(ref_state=self._ref_state(ref)) for ref in stream.open_refs),
+            *(BrokerEvent(external_order=one) for one in self.externals if one.order_ref not in named),
             *(BrokerEvent(position=position) for position in self.positions),
             *(BrokerEvent(balance=balance) for balance in self.balances),
             BrokerEvent(recover_end=RecoverEnd(head_broker_seq=self.head_broker_seq)),
@@ -395,6 +497,16 @@ class Sim:
         for event in answer:
             stream.put(event)
         stream.live = True
+
+    def _report(self, stream: TradesStream, what: ReportKind.ValueType) -> None:
+        if what == REPORT_KIND_POSITIONS:
+            self.report_positions()
+            return
+        if what == REPORT_KIND_OPEN_ORDERS:
+            for order in self.orders.values():
+                if order.is_open and order.live:
+                    stream.put(BrokerEvent(ref_state=order.ref_state()))
+        stream.put(BrokerEvent(report_end=ReportEnd(what=what)))
 
     def _on_order(self, asked: NewOrder) -> None:
         if self._losing_orders:
