@@ -71,7 +71,7 @@ def adopt_position(state: State, command: inputs.AdoptPosition, market: Market, 
     cause, account, symbol = command.cause, command.account, command.symbol
     told = state.mismatches.get((account, symbol))
     if told is None:
-        text = f"the broker reports no other position of {account} in {symbol} than ours"
+        text = f"symbol is {symbol}, and the broker reports no other position of {account} in it than ours"
         return [events.Refusal(cause, Reason.TOO_LATE, "symbol", text, "")]
     currency = market.listing(account, symbol).quote_currency
     held = state.positions.get((account, symbol)) or Position(account, symbol, currency)

@@ -71,7 +71,7 @@ class Admin(AdminServiceServicer):
         if link is None:
             raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no broker {name}", field="broker")
         if link.refused_store_id != store_id:
-            text = f"broker {name} was not refused for store {store_id}"
+            text = f"store_id is {store_id}, which broker {name} was not refused for"
             raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "TOO_LATE", text, field="store_id")
         await self._engine.ask(AcceptStore(Cause(PRINCIPAL), name, store_id))
         link.call_again()

@@ -259,9 +259,9 @@ ROWS: dict[str, Row] = {
     ],
     "ResolveOrderRequest.resolution": a_choice("WORKING, CANCELED, REJECTED, EXPIRED, NEVER_RECEIVED", required=True),
     "AdoptPositionRequest.account": an_account(),
-    "AdoptPositionRequest.symbol": [*a_symbol(), Bad("Y-USD", "TOO_LATE", "no other position of sim.main in Y-USD")],
+    "AdoptPositionRequest.symbol": [*a_symbol(), Bad("Y-USD", "TOO_LATE", "no other position of sim.main")],
     "AdoptBrokerRequest.broker": [*an_id(), Bad("nobody", "UNKNOWN_ACCOUNT", "no broker nobody")],
-    "AdoptBrokerRequest.store_id": [*an_id(), Bad("S2", "TOO_LATE", "was not refused for store S2")],
+    "AdoptBrokerRequest.store_id": [*an_id(), Bad("S2", "TOO_LATE", "which broker sim was not refused for")],
     "Subscription.bar_interval_seconds": [Bad([value], "UNSUPPORTED", WHY) for value in (0, 1, 2**32 - 1)],
 }
 
