@@ -141,6 +141,7 @@ def read(message: request_pb2.BrokerRequest, place: str) -> Request:
         case "heartbeat":
             return Heartbeat()
         case "hello" | "open_refs":
+            check_refs(message.open_refs.order_refs, f"{place}.open_refs.order_refs")
             text = f"{kind} comes at the beginning of a stream"
             raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text, field=f"{place}.{kind}")
         case None:
