@@ -92,7 +92,7 @@ async def test_a_difference_is_told_until_it_is_adopted_or_has_ended(on_sim: Sim
         await a.sees("position_mismatch")
         sim.fill_of_nobody("LATE", "2", "100")
         await a.counts("position_mismatch", 2)
-        sim.positions.clear()
+        sim.positions[0].signed_qty = "0"
         sim.report_positions()
         await a.counts("position_mismatch", 3)
         adopted = await desk.admin.AdoptPosition(AdoptPositionRequest(account="sim.main", symbol="X-USD"))

@@ -75,6 +75,7 @@ from pitline.types.v1.reason_pb2 import (
     Reason,
 )
 from pitline_rpc.channel import SERVER_OPTIONS
+from pitline_rpc.decimals import canonical
 from support.sim_market import SimMarket, now
 from support.sim_order import SimOrder
 from support.sim_streams import SimServicer, TradesStream
@@ -114,7 +115,8 @@ class Sim:
         self.store_id = f"sim-{uuid.uuid4().hex[:12]}"
         self.accounts = [Account(account=a, environment=ENVIRONMENT_PAPER, base_currency="USD") for a in accounts]
         self.market = SimMarket()
-        # What recovery reports beside the log; a test changes them before the EMS says hello.
+        # What recovery reports beside the log; a test changes them before the EMS says hello. Without positions: the
+        # sums of the fills.
         self.positions: list[PositionReport] = []
         self.balances: list[BalanceReport] = []
         self.fates: dict[str, RefState] = {}
@@ -258,9 +260,36 @@ class Sim:
     def report_positions(self) -> None:
         """Say what is held, all of it, as if asked."""
         for stream in self.trades_streams:
-            for position in self.positions:
+            for position in self._held():
                 stream.put(BrokerEvent(position=position))
             stream.put(BrokerEvent(report_end=ReportEnd(what=REPORT_KIND_POSITIONS)))
+
+    def _held(self) -> list[PositionReport]:
+        """What the test says, or what the fills in the log make, each counted once."""
+        if self.positions:
+            return self.positions
+        fills: dict[str, tuple[str, str, Decimal]] = {}
+        for event in self.log:
+            match event.WhichOneof("change"):
+                case "fill" if event.fill.fill.signed_qty != "NaN":
+                    said = event.fill
+                    qty = Decimal(said.fill.signed_qty)
+                    fills.setdefault(said.fill.exec_id, (said.account, said.symbol, qty))
+                case "trade_canceled":
+                    fills.pop(event.trade_canceled.exec_id, None)
+                case "trade_corrected":
+                    now_it = event.trade_corrected
+                    fills.pop(now_it.exec_id, None)
+                    fills[now_it.fill.exec_id] = (now_it.account, now_it.symbol, Decimal(now_it.fill.signed_qty))
+                case _:
+                    pass
+        sums: dict[tuple[str, str], Decimal] = {}
+        for account, symbol, qty in fills.values():
+            sums[account, symbol] = sums.get((account, symbol), Decimal(0)) + qty
+        return [
+            PositionReport(account=account, symbol=symbol, signed_qty=canonical(qty))
+            for (account, symbol), qty in sums.items()
+        ]
 
     def become_another_store(self) -> None:
         """Everything is forgotten, and the store is a new one."""
@@ -490,7 +519,7 @@ class Sim:
             *self.log[stream.since :],
             *(BrokerEvent(ref_state=self._ref_state(ref)) for ref in stream.open_refs),
             *(BrokerEvent(external_order=one) for one in self.externals if one.order_ref not in named),
-            *(BrokerEvent(position=position) for position in self.positions),
+            *(BrokerEvent(position=position) for position in self._held()),
             *(BrokerEvent(balance=balance) for balance in self.balances),
             BrokerEvent(recover_end=RecoverEnd(head_broker_seq=self.head_broker_seq)),
         ]
