@@ -65,6 +65,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         }
         engine.outlets.update(links)
         engine.market.awaited = frozenset(links)
+        engine.market.answer_ns = round(config.answer_seconds * 1e9)
         feeds = {name: Feed(name, broker.address) for name, broker in config.brokers.items()}
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         retention = Retention(config.retention_days * 86_400, config.retention_mib * 2**20)
@@ -99,6 +100,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
             streams.end_all()
             markets.end_all()
 
+        stack.callback(tasks.create_task(engine.watch_time()).cancel)
         for line in (*links.values(), *feeds.values()):
             stack.callback(tasks.create_task(line.run()).cancel)
         listening = await stack.enter_async_context(serving_services(config.bind, services, drain))

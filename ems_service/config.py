@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from ems_service.core.market import ANSWER_NS
 from ems_service.journal import Durability
-from ems_service.limits import RETENTION_DAYS_DEFAULT, RETENTION_MIB_DEFAULT
+from ems_service.limits import ANSWER_SECONDS_MAX, ANSWER_SECONDS_MIN, RETENTION_DAYS_DEFAULT, RETENTION_MIB_DEFAULT
 from pitline_rpc.config import Section, Settings
 
 _BROKER_NAME = re.compile(r"[a-z0-9_-]{1,32}")
@@ -42,6 +43,8 @@ class Config(Settings):
     """Days for which records are kept; a client that resumes from before gets a snapshot."""
     retention_mib: Annotated[int, Field(gt=0)] = RETENTION_MIB_DEFAULT
     """MiB of records above which the oldest go earlier."""
+    answer_seconds: Annotated[float, Field(ge=ANSWER_SECONDS_MIN, le=ANSWER_SECONDS_MAX)] = ANSWER_NS / 1e9
+    """Time that a broker has for an answer before it is asked what became of the request."""
     brokers: dict[str, BrokerSection] = Field(default_factory=_paper_here)
     """By the name that stands before the dot of its accounts."""
 

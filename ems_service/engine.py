@@ -15,14 +15,15 @@ from typing import Any, Protocol, TypeVar
 
 from ems_service.convert import broker as broker_messages
 from ems_service.convert.record import Record, to_record
-from ems_service.core import ems, events
+from ems_service.core import doubt, ems, events
 from ems_service.core.events import Decision, Event, OrderEvent
-from ems_service.core.inputs import Input
+from ems_service.core.inputs import Cause, Input, TimePassed
 from ems_service.core.market import Market
+from ems_service.core.order import CancelStage
 from ems_service.core.state import State
 from ems_service.core.values import OrderStatus
 from ems_service.journal import Journal
-from ems_service.limits import GROUP_MAX, INBOX_MAX
+from ems_service.limits import GROUP_MAX, INBOX_MAX, TIMER_SECONDS
 from ems_service.publisher import Publisher
 
 T = TypeVar("T")
@@ -146,6 +147,14 @@ class Engine:
             if len(self._inbox) < INBOX_MAX:
                 self._room.set()
 
+    async def watch_time(self) -> None:
+        """Bring the core its deadlines until canceled; none is later than `TIMER_SECONDS`."""
+        while True:
+            await asyncio.sleep(TIMER_SECONDS)
+            deadline_ns = doubt.next_deadline(self._state, self.market)
+            if deadline_ns is not None and deadline_ns <= self.clock.now_ns():
+                await self.ask(TimePassed(Cause()))
+
     def _woken(self) -> None:
         self._wake.set()
         if len(self._inbox) >= INBOX_MAX:
@@ -222,9 +231,19 @@ def _modify(event: OrderEvent) -> bytes:
 
 def _again(event: OrderEvent) -> bytes:
     """What was last sent for the order, under the same ref."""
-    if event.after.status is OrderStatus.PENDING_NEW:
+    after = event.after
+    if after.status is OrderStatus.PENDING_NEW:
         return _new_order(event)
-    return _cancel(event) if event.after.modify_sent is None else _modify(event)
+    canceling = after.cancel_stage is CancelStage.SENT
+    return _cancel(event) if canceling or after.modify_sent is None else _modify(event)
+
+
+def _query(event: OrderEvent) -> bytes:
+    return broker_messages.query(event.order)
+
+
+def _drop(event: OrderEvent) -> bytes:
+    return broker_messages.drop_order(event.order)
 
 
 _REQUESTS: dict[type[Event], Callable[[OrderEvent], bytes]] = {
@@ -232,6 +251,8 @@ _REQUESTS: dict[type[Event], Callable[[OrderEvent], bytes]] = {
     events.CancelRequested: _cancel,
     events.ModifyRequested: _modify,
     events.RequestSentAgain: _again,
+    events.FateAsked: _query,
+    events.DropRequested: _drop,
 }
 """The broker request that a stored event makes go out."""
 

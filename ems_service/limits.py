@@ -10,6 +10,9 @@ decimals. Beyond it: refused.
 SHOWN_LENGTH_MAX = 64
 """Characters of a refused value that its refusal repeats. The rest is cut."""
 
+WORDS_LENGTH_MAX = 256
+"""Characters of an operator's words. Beyond it: refused."""
+
 TAGS_MAX = 16
 """Tags of one order. Beyond it: refused."""
 
@@ -72,10 +75,33 @@ CONNECT_SECONDS_MAX = 2.0
 and a long absence costs nothing.
 """
 
+TIMER_SECONDS = 0.1
+"""Wall time between looks at the deadlines of the core: so much later than due is a broker asked."""
+
+ANSWER_SECONDS_MIN = 0.1
+ANSWER_SECONDS_MAX = 60.0
+"""Bounds of the time that a broker has for an answer: below them every answer would be late, above them none."""
+
 BROKER_SILENCE_SECONDS_MAX = 10.0
 """Time a broker may take for its hello_ack or for the next message of its recovery. Beyond it the stream is dropped
 and opened again.
 """
+
+BROKER_TICK_SECONDS = 0.5
+BROKER_SILENT_TICKS_MAX = 4
+"""A heartbeat to each broker every half second, which it answers; after so many without a word from it the stream is
+dropped: the line may be half open, and gRPC's own keepalive takes a minute. Ticks, so that a time in which this
+process itself stood still counts as one.
+"""
+
+COMPARE_TICKS = 60
+"""Ticks between comparisons with what a broker says that it holds and has open: half a minute."""
+
+OPEN_REFS_MAX = 100_000
+"""Refs of open orders in one message of a hello, less than 2 MiB of the 4 that a receiver takes. The rest follows."""
+
+ORDER_REF_LENGTH_MAX = 64
+"""Characters of the ref of an order placed elsewhere. A longer one is quarantined."""
 
 ACK_BROKER_SEQ_EVERY = 1_000
 """Events of a broker after which it is told that they are stored, so that it may trim its log."""
@@ -103,7 +129,7 @@ that it asked for.
 """
 
 EXEC_ID_LENGTH_MAX = 64
-"""Characters of a broker's exec_id. A longer one is a broker that is not understood: its stream is dropped."""
+"""Characters of a broker's exec_id. A longer one is quarantined."""
 
 BROKER_TEXT_LENGTH_MAX = 256
 """Characters of a broker's words that are kept. The rest is cut."""

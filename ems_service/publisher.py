@@ -37,7 +37,9 @@ class View:
         return not record.symbol or self.shows_symbol(record.symbol)
 
     def shows_order(self, owner: str, account: str, principal: str) -> bool:
-        """Whether orders of this owner and account are shown."""
+        """Whether orders of this owner and account are shown; those of nobody, placed elsewhere, always are."""
+        if not owner:
+            return True
         if self.client_ids and owner not in self.client_ids:
             return False
         if self.accounts is None:

@@ -75,6 +75,14 @@ class Recall:
         if given.order_ref not in state.by_ref:
             self._by_number(state, state.number_of_ref(given.order_ref))
 
+    def for_id(self, state: State, given: inputs.ResolveOrder) -> None:
+        """The order that the operator means."""
+        self._by_number(state, state.number_of_id(given.order_id))
+
+    def for_correction(self, state: State, given: inputs.TradeCorrected) -> None:
+        """The order, and its fill that is another one now."""
+        self.for_fill(state, given.now)
+
     def for_fill(self, state: State, given: inputs.Filled) -> None:
         """The order, and the execution if it was applied before."""
         self.for_ref(state, given)
@@ -85,7 +93,8 @@ class Recall:
                 continue
             if execution_key(account, given.exec_id) in self._ids:
                 seq = self._archive.execution(account, given.exec_id)
-                if seq is not None:
+                broker = state.broker_of(account)
+                if seq is not None and (broker is None or seq >= broker.bound_seq):
                     memory.take_execution_back(state, account, given.exec_id, seq)
 
     def _by_client(self, state: State, principal: str, client_id: str, client_order_id: str) -> None:
@@ -119,4 +128,7 @@ _LOOKING: dict[type[Any], Callable[[Recall, State, Any], None]] = {
     inputs.ModifyRejected: Recall.for_ref,
     inputs.Expired: Recall.for_ref,
     inputs.RefState: Recall.for_ref,
+    inputs.ResolveOrder: Recall.for_id,
+    inputs.TradeCanceled: Recall.for_ref,
+    inputs.TradeCorrected: Recall.for_correction,
 }

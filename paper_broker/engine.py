@@ -248,6 +248,7 @@ class Engine:
                     self._tell(session, event)
             case _:
                 pass  # executions: a session has got every one since its cursor already
+        self._tell(session, wire.report_end(what))
 
     def _positions(self) -> list[event_pb2.BrokerEvent]:
         return [
@@ -288,9 +289,12 @@ class Engine:
 
     def _recovery(self, hello: request_pb2.Hello) -> Recovery:
         head = self.head_broker_seq
-        ack = wire.hello_ack(self._store.store_id, self._build, hello.epoch, self._state.accounts, head)
+        others = [journal for ems, journal in self._epochs if ems == hello.ems_id and journal != hello.journal_id]
+        ack = wire.hello_ack(self._store.store_id, self._build, hello.epoch, self._state.accounts, head, others)
         fates = [wire.ref_state(ref, self._state.fate(ref)) for ref in dict.fromkeys(hello.open_refs)]
-        standing = [*fates, *self._positions(), *self._balances(), wire.recover_end(head)]
+        named = set(hello.open_refs)
+        foreign = [wire.external(order) for ref, order in self._state.open.items() if ref not in named]
+        standing = [*fates, *foreign, *self._positions(), *self._balances(), wire.recover_end(head)]
         return Recovery(
             hello_ack=ack.SerializeToString(),
             after_broker_seq=hello.last_broker_seq if hello.HasField("last_broker_seq") else head,

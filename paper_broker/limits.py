@@ -15,6 +15,11 @@ RESOURCE_EXHAUSTED: updates are never dropped silently, and a new stream begins 
 QUOTES_BACKLOG_PACED_BYTES = 1024 * 1024
 """Backlog of any Quotes stream at which a market that is played as quickly as it is taken waits for that stream."""
 
+SILENCE_TICK_SECONDS = 0.5
+SILENCE_TICKS_MAX = 5
+"""Looks at an attached EMS that owes heartbeats, one every half second; after so many in silence its stream ends: its
+line may be half open, and a new one must not be refused for it."""
+
 REPLAY_EVENTS = 1_000
 """Events read from the log at once for an EMS that catches up; the next are read when those are on their way."""
 

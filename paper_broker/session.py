@@ -8,10 +8,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from paper_broker.limits import REPLAY_BACKLOG_BYTES, REPLAY_EVENTS, TRADES_BACKLOG_BYTES_MAX
+import grpc
+
+from paper_broker.limits import (
+    REPLAY_BACKLOG_BYTES,
+    REPLAY_EVENTS,
+    SILENCE_TICK_SECONDS,
+    SILENCE_TICKS_MAX,
+    TRADES_BACKLOG_BYTES_MAX,
+)
 from paper_broker.outbound import Outbound
 from pitline.broker.v1 import request_pb2
 from pitline_rpc.batch import frame
+from pitline_rpc.status import Refused
 
 ReadEvents = Callable[[int, int, int], list[tuple[int, bytes]]]
 """(after, up_to, limit) to stored (broker_seq, event), oldest first."""
@@ -40,6 +49,8 @@ class Session:
         self._recovery: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
         self._held: list[bytes] | None = []
         self._held_bytes = 0
+        self._silent_ticks: int | None = None
+        """Since the EMS said something; None until its first request."""
 
     def begin(self, recovery: Recovery) -> None:
         """The EMS is attached; what is put from now on comes after this."""
@@ -59,6 +70,25 @@ class Session:
             self.out.end_too_slow()
             self._held.clear()
             self._held_bytes = 0
+
+    def heard(self) -> None:
+        """The EMS said something. Once it has, after its hello, it owes heartbeats."""
+        self._silent_ticks = 0
+
+    async def watch_silence(self) -> None:
+        """End the stream of an EMS that is silent for too long: its line may be half open. By ticks, so that a time in
+        which this process itself stood still counts as one.
+        """
+        while True:
+            await asyncio.sleep(SILENCE_TICK_SECONDS)
+            if self._silent_ticks is None:
+                continue
+            self._silent_ticks += 1
+            if self._silent_ticks >= SILENCE_TICKS_MAX:
+                seconds = SILENCE_TICKS_MAX * SILENCE_TICK_SECONDS
+                text = f"the EMS was silent for {seconds:g} s"
+                self.out.end(Refused(grpc.StatusCode.UNAVAILABLE, "HEARTBEAT_MISSED", text))
+                return
 
     async def recover(self, read_events: ReadEvents) -> None:
         """Wait to be attached, send what was missed and what stands, and go live."""

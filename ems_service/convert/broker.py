@@ -27,11 +27,19 @@ from ems_service.core.values import (
     Money,
     OrdType,
     Reason,
+    Side,
     TimeInForce,
 )
-from ems_service.limits import BROKER_TEXT_LENGTH_MAX, CHECKED_MAX, EXEC_ID_LENGTH_MAX, NUMBER_BELOW
+from ems_service.limits import (
+    BROKER_TEXT_LENGTH_MAX,
+    CHECKED_MAX,
+    EXEC_ID_LENGTH_MAX,
+    NUMBER_BELOW,
+    OPEN_REFS_MAX,
+    ORDER_REF_LENGTH_MAX,
+)
 from pitline.broker.v1 import broker_service_pb2, capabilities_pb2, event_pb2, request_pb2
-from pitline.types.v1 import instrument_pb2, money_pb2
+from pitline.types.v1 import execution_pb2, instrument_pb2, money_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.decimals import DecimalError, canonical, parse
 
@@ -51,8 +59,8 @@ class ProtocolError(Exception):
 
 
 def to_input(broker: str, event: event_pb2.BrokerEvent) -> inputs.Input | None:
-    """What the core must decide about; None for what only the link cares for (recover_end, heartbeat). Raises
-    ProtocolError.
+    """What the core must decide about; None for what only the link cares for (recover_end, report_end, heartbeat).
+    Raises ProtocolError.
     """
     cause = Cause(broker=broker, broker_seq=event.broker_seq)
     try:
@@ -68,7 +76,18 @@ def _to_input(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs
             ack = event.ack
             return inputs.Acked(cause, ack.order_ref, ack.broker_order_id, at_ns, _at_ns(event.receive_time))
         case "fill":
-            return _fill(broker, event, cause)
+            said = event.fill
+            return _fill(broker, event, cause, (said.order_ref, said.account, said.symbol, said.fill))
+        case "trade_canceled":
+            taken = event.trade_canceled
+            where = (taken.order_ref, f"{broker}.{taken.account}", taken.symbol, taken.exec_id)
+            return inputs.TradeCanceled(cause, *where, event.SerializeToString())
+        case "trade_corrected":
+            changed = event.trade_corrected
+            now = _fill(broker, event, cause, (changed.order_ref, changed.account, changed.symbol, changed.fill))
+            return inputs.TradeCorrected(cause, changed.exec_id, now, event.SerializeToString())
+        case "external_order":
+            return _external(broker, event, cause)
         case "rejected":
             answer = event.rejected
             reason = answer.reason or Reason.BROKER_REJECTED
@@ -118,15 +137,17 @@ def _to_input(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs
             return inputs.BalanceReport(cause, f"{broker}.{event.balance.account}", cash)
         case "link":
             return inputs.LinkChanged(cause, BrokerState(event.link.state), _words(event.link.text))
-        case "recover_end" | "heartbeat":
+        case "recover_end" | "heartbeat" | "report_end":
             return None
         case _:
             # Known to the contract and not yet to this server, or newer than it: the place in the log is kept.
             return inputs.Unhandled(cause) if event.broker_seq else None
 
 
-def _fill(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs.Filled:
-    fill = event.fill.fill
+def _fill(
+    broker: str, event: event_pb2.BrokerEvent, cause: Cause, said: tuple[str, str, str, execution_pb2.Fill]
+) -> inputs.Filled:
+    order_ref, account, symbol, fill = said
     signed_qty = _signed(fill.signed_qty)
     if not signed_qty:
         raise ValueError(f"exec_id {fill.exec_id} has quantity 0")
@@ -134,9 +155,9 @@ def _fill(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs.Fil
         raise ValueError(f"an exec_id of {len(fill.exec_id)} characters, not 1 to {EXEC_ID_LENGTH_MAX}")
     return inputs.Filled(
         cause,
-        event.fill.order_ref,
-        f"{broker}.{event.fill.account}",
-        event.fill.symbol,
+        order_ref,
+        f"{broker}.{account}",
+        symbol,
         fill.exec_id,
         signed_qty,
         _signed(fill.price),
@@ -145,6 +166,28 @@ def _fill(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs.Fil
         _at_ns(fill.market_time),
         _at_ns(event.receive_time),
     )
+
+
+def _external(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs.ExternalOrder:
+    said, asked = event.external_order, event.external_order.terms
+    if not 0 < len(said.order_ref) <= ORDER_REF_LENGTH_MAX:
+        raise ValueError(f"an order_ref of {len(said.order_ref)} characters, not 1 to {ORDER_REF_LENGTH_MAX}")
+    order_qty, cum_qty = _signed(asked.order_qty), _signed(said.cum_qty) if said.cum_qty else ZERO
+    if order_qty <= 0 or cum_qty < 0:
+        raise ValueError(f"order_qty {order_qty}, cum_qty {cum_qty}")
+    terms = Terms(
+        f"{broker}.{said.account}",
+        asked.symbol,
+        Side(asked.side),
+        order_qty,
+        OrdType(asked.ord_type),
+        _signed(asked.limit_px) if asked.limit_px else None,
+        TimeInForce(asked.time_in_force or TimeInForce.DAY),
+        {},
+        _at_ns(asked.expire_time) if asked.HasField("expire_time") else None,
+        tuple(ExecInst(instruction) for instruction in asked.exec_inst),
+    )
+    return inputs.ExternalOrder(cause, said.order_ref, said.broker_order_id, terms, cum_qty, event.SerializeToString())
 
 
 def _hello(broker: str, ack: event_pb2.HelloAck, cause: Cause) -> inputs.Hello:
@@ -157,6 +200,7 @@ def _hello(broker: str, ack: event_pb2.HelloAck, cause: Cause) -> inputs.Hello:
         tuple(f"{broker}.{account.account}" for account in ack.accounts),
         tuple(account.base_currency for account in ack.accounts),
         ack.head_broker_seq,
+        tuple(ack.other_journal_ids),
     )
 
 
@@ -204,6 +248,8 @@ def offer(capabilities: capabilities_pb2.Capabilities, instruments: Sequence[ins
         {instrument.key.symbol: _listing(instrument) for instrument in instruments},
         frozenset(_known(ExecInst, capabilities.exec_insts)),
         capabilities.modify,
+        capabilities.query_by_ref,
+        capabilities.position_report,
     )
 
 
@@ -277,22 +323,50 @@ def cancel_order(order: Order) -> bytes:
     return frame(request_pb2.BrokerRequest(cancel=cancel).SerializeToString())
 
 
+def query(order: Order) -> bytes:
+    """Asks what became of an order, framed."""
+    return frame(request_pb2.BrokerRequest(query=request_pb2.Query(order_ref=order.order_ref)).SerializeToString())
+
+
+def drop_order(order: Order) -> bytes:
+    """Asks to forget an order that was not sent to its venue, framed."""
+    return frame(request_pb2.BrokerRequest(drop=request_pb2.DropOrder(order_ref=order.order_ref)).SerializeToString())
+
+
 def ack_seq(broker_seq: int) -> bytes:
     """Tells a broker that everything up to here is stored, framed."""
     ack = request_pb2.AckBrokerSeq(broker_seq=broker_seq)
     return frame(request_pb2.BrokerRequest(ack_seq=ack).SerializeToString())
 
 
+HEARTBEAT = frame(request_pb2.BrokerRequest(heartbeat=request_pb2.RequestHeartbeat()).SerializeToString())
+"""A sign of life, framed."""
+
+
+def report(what: request_pb2.ReportKind.ValueType) -> bytes:
+    """Asks what the broker holds, framed."""
+    return frame(request_pb2.BrokerRequest(report=request_pb2.Report(what=what)).SerializeToString())
+
+
 def hello(
     ems_id: str, journal_id: str, epoch: int, durability: str, last_broker_seq: int | None, open_refs: Sequence[str]
-) -> broker_service_pb2.TradesRequest:
-    """The first message of a trades stream. `last_broker_seq` is None at the first contact."""
+) -> list[broker_service_pb2.TradesRequest]:
+    """The first messages of a trades stream: one, or as many as the open refs need. `last_broker_seq` is None at the
+    first contact.
+    """
+    pages = [open_refs[at : at + OPEN_REFS_MAX] for at in range(0, len(open_refs), OPEN_REFS_MAX)] or [()]
     message = request_pb2.Hello(
         ems_id=ems_id,
         journal_id=journal_id,
         epoch=epoch,
         durability=request_pb2.DURABILITY_FSYNC if durability == "fsync" else request_pb2.DURABILITY_FLUSH,
         last_broker_seq=last_broker_seq,
-        open_refs=open_refs,
+        open_refs=pages[0],
+        more_open_refs=len(pages) > 1,
     )
-    return broker_service_pb2.TradesRequest(requests=[request_pb2.BrokerRequest(hello=message)])
+    more = [
+        request_pb2.BrokerRequest(open_refs=request_pb2.OpenRefs(order_refs=page, more=number + 1 < len(pages)))
+        for number, page in enumerate(pages[1:], 1)
+    ]
+    requests = [request_pb2.BrokerRequest(hello=message), *more]
+    return [broker_service_pb2.TradesRequest(requests=[request]) for request in requests]

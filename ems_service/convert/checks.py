@@ -16,7 +16,15 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ems_service.convert.scalars import member, time_ns
-from ems_service.limits import CHECKED_MAX, FILTER_MAX, NUMBER_BELOW, SHOWN_LENGTH_MAX, TAG_BYTES_MAX, TAGS_MAX
+from ems_service.limits import (
+    CHECKED_MAX,
+    FILTER_MAX,
+    NUMBER_BELOW,
+    SHOWN_LENGTH_MAX,
+    TAG_BYTES_MAX,
+    TAGS_MAX,
+    WORDS_LENGTH_MAX,
+)
 from pitline.types.v1 import reason_pb2
 from pitline_rpc import decimals
 from pitline_rpc.status import Refused
@@ -74,6 +82,16 @@ def a_symbol_prefix(value: str, field: str) -> str:
 def an_account(value: str, field: str) -> str:
     """The EMS's name of an account: broker, dot, the broker's own name."""
     return _matching(_ACCOUNT, value, field, "<broker>.<account>, such as paper.main")
+
+
+def some_words(value: str, field: str) -> str:
+    """Words that somebody says for others to read: 1 to 256 characters."""
+    if not value:
+        raise malformed(reason_pb2.REASON_REQUIRED, field, f"{field} is required, 1 to {WORDS_LENGTH_MAX} characters")
+    if len(value) > WORDS_LENGTH_MAX:
+        text = f"{field} is {shown(value)}, more than {WORDS_LENGTH_MAX} characters"
+        raise malformed(reason_pb2.REASON_TOO_LARGE, field, text)
+    return value
 
 
 @lru_cache(CHECKED_MAX)

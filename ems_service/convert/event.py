@@ -1,34 +1,19 @@
-"""An event's public form, both ways. Encoded once: these bytes are stored, sent to everyone who may see them, and
-replayed.
+"""An event's public form. Encoded once: these bytes are stored, sent to everyone who may see them, and replayed.
 
-Called by `record`. Encoding is a third of an order's cost, so each kind has one message that is filled again and
-again, and only what differs from the time before is written: a comparison costs a tenth of a write. Invariant: what
-is decoded folds like what was encoded (a property test says so).
+Called by `record`; `replay.py` reads them back. Encoding is a third of an order's cost, so each kind has one message
+that is filled again and again, and only what differs from the time before is written: a comparison costs a tenth of a
+write.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from ems_service.convert.order import (
-    NOTHING,
-    Outstanding,
-    StateWriter,
-    TermsWriter,
-    position,
-    set_order,
-    set_position,
-    state,
-    terms,
-)
-from ems_service.convert.scalars import money, number, set_money, set_time, time_ns
+from ems_service.convert.order import StateWriter, TermsWriter, set_execution, set_order, set_position
+from ems_service.convert.scalars import set_money, set_time, text_or_none
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
-from ems_service.core.inputs import Cause
-from ems_service.core.order import Order, Terms
-from ems_service.core.state import State
-from ems_service.core.values import BrokerState, FillFlag, Liquidity, Money
+from ems_service.core.order import Terms
 from pitline.ems.v1 import event_pb2
 from pitline_rpc.decimals import canonical
 
@@ -77,7 +62,8 @@ def _fill_order_filled(change: event_pb2.OrderFilled, event: events.OrderFilled)
 def _fill_unknown_fill(change: event_pb2.OrderFilled, event: events.UnknownFill) -> None:
     _fill_execution(change, event)
     del change.flags[:]
-    change.flags.append(event_pb2.FILL_FLAG_UNKNOWN_ORDER)
+    quarantined = isinstance(event, events.FillQuarantined)
+    change.flags.append(event_pb2.FILL_FLAG_QUARANTINED if quarantined else event_pb2.FILL_FLAG_UNKNOWN_ORDER)
     change.symbol = event.symbol
 
 
@@ -97,6 +83,32 @@ def _fill_execution(change: event_pb2.OrderFilled, event: events.OrderFilled | e
         change.ClearField("realized_pnl")
     else:
         set_money(change.realized_pnl, event.realized)
+
+
+def _fill_trade_canceled(
+    change: event_pb2.TradeCanceled, event: events.TradeCanceled | events.UnknownTradeCanceled
+) -> None:
+    taken = event.execution
+    change.exec_id, change.symbol, change.fill_seq = taken.exec_id, taken.symbol, taken.seq
+    set_execution(change.fill, taken)
+
+
+def _fill_trade_corrected(
+    change: event_pb2.TradeCorrected, event: events.TradeCorrected | events.UnknownTradeCorrected
+) -> None:
+    change.exec_id, change.symbol, change.fill_seq = event.exec_id, event.execution.symbol, event.execution.seq
+    set_execution(change.fill, event.execution)
+
+
+def _fill_external_order(change: event_pb2.ExternalOrder, event: events.ExternalOrder) -> None:
+    change.order.Clear()
+    set_order(change.order, event.order)
+
+
+def _fill_position_mismatch(change: event_pb2.PositionMismatch, event: events.PositionMismatch) -> None:
+    change.symbol = event.symbol
+    change.signed_qty, change.broker_signed_qty = canonical(event.signed_qty), canonical(event.broker_signed_qty)
+    change.broker_avg_px = text_or_none(event.broker_avg_px)
 
 
 def _fill_cancel_requested(change: event_pb2.CancelRequested, event: events.CancelRequested) -> None:
@@ -200,6 +212,12 @@ _KINDS: dict[type[Event], _Kind] = {
     events.OrderRejected: _kind("order_rejected", _fill_order_rejected),
     events.OrderFilled: _kind("order_filled", _fill_order_filled),
     events.UnknownFill: _kind("order_filled", _fill_unknown_fill),
+    events.FillQuarantined: _kind("order_filled", _fill_unknown_fill),
+    events.TradeCanceled: _kind("trade_canceled", _fill_trade_canceled),
+    events.UnknownTradeCanceled: _kind("trade_canceled", _fill_trade_canceled),
+    events.TradeCorrected: _kind("trade_corrected", _fill_trade_corrected),
+    events.UnknownTradeCorrected: _kind("trade_corrected", _fill_trade_corrected),
+    events.ExternalOrder: _kind("external_order", _fill_external_order),
     events.CancelRequested: _kind("cancel_requested", _fill_cancel_requested),
     events.CancelStashed: _kind("cancel_stashed", _fill_cancel_stashed),
     events.CancelRejected: _kind("cancel_rejected", _fill_cancel_rejected),
@@ -213,6 +231,7 @@ _KINDS: dict[type[Event], _Kind] = {
     events.DoubtResolved: _kind("doubt_resolved", _fill_doubt),
     events.PositionChanged: _kind("position_changed", _fill_position),
     events.PositionAdopted: _kind("position_adopted", _fill_position),
+    events.PositionMismatch: _kind("position_mismatch", _fill_position_mismatch),
     events.Balance: _kind("balance", _fill_balance),
     events.BrokerStatus: _kind("broker_status", _fill_broker_status),
 }
@@ -271,130 +290,3 @@ def answer(given: events.Refusal | events.Standing, now_ns: int) -> bytes:
             message.snapshot_order.duplicate = True
             set_order(message.snapshot_order.order, order)
     return message.SerializeToString()
-
-
-def decode(public: bytes, known: State, cause: Cause, event_time_ns: int, changes: Outstanding) -> Event:
-    """Read back what `encode` wrote, to be folded into `known`. What only the record's header says comes as
-    arguments.
-    """
-    message = event_pb2.Event.FromString(public)
-    cause.client_id, cause.command_id = message.actor, message.command_id
-    arm = message.WhichOneof("change")
-    assert arm is not None, f"event {message.seq} says nothing"
-    change: Any = getattr(message, arm)
-    head = (message.seq, event_time_ns, cause)
-    if arm == "order_filled" and not message.order_id:
-        return _unknown_fill(head, message, change)
-    if message.order_id:
-        return _order_event(arm, head, message, change, known, changes)
-    match arm:
-        case "position_changed":
-            return events.PositionChanged(*head, position(change.position))
-        case "position_adopted":
-            return events.PositionAdopted(*head, position(change.position))
-        case "balance":
-            return events.Balance(*head, message.account, tuple(money(cash) for cash in change.cash))
-        case "broker_status":
-            return events.BrokerStatus(*head, change.broker, BrokerState(change.state), change.text)
-        case _:
-            raise ValueError(f"event {message.seq} is a {arm}, which this build does not know")
-
-
-_Head = tuple[int, int, Cause]
-
-_LIQUIDITIES: dict[int, Liquidity] = {member.value: member for member in Liquidity}
-
-_FIRST = ("order_routed", "order_denied")
-"""What can be told first of an order."""
-
-
-def _order_event(
-    arm: str, head: _Head, message: event_pb2.Event, change: Any, known: State, changes: Outstanding
-) -> Event:
-    if arm in _FIRST and message.order_id not in known.orders:
-        order = _new_order(head, message, change, known)
-    else:
-        order = known.order(message.order_id)
-    before = order.state
-    sent = terms(change.terms) if arm == "modify_requested" else before.modify_sent
-    stashed = terms(change.terms) if arm == "modify_stashed" else before.modify_stashed
-    after = state(message.state, changes, sent, stashed)
-    where = (*head, order, after)
-    match arm:
-        case "order_routed":
-            return events.OrderRouted(*where)
-        case "order_denied":
-            return events.OrderDenied(*where, change.reason, change.field, change.text)
-        case "order_acked":
-            broker_time, received = time_ns(change.broker_time), time_ns(change.receive_time)
-            return events.OrderAcked(*where, change.broker_order_id, broker_time, received, change.implied)
-        case "order_rejected":
-            return events.OrderRejected(*where, change.reason, change.text, time_ns(change.broker_time))
-        case "order_filled":
-            return events.OrderFilled(*where, *_execution(change), _flags(change))
-        case "cancel_requested":
-            return events.CancelRequested(*where, change.cancel_reason)
-        case "cancel_stashed":
-            return events.CancelStashed(*where, change.reason, change.cancel_reason)
-        case "cancel_rejected":
-            return events.CancelRejected(*where, change.reason, change.text)
-        case "modify_requested":
-            return events.ModifyRequested(*where)
-        case "modify_stashed":
-            return events.ModifyStashed(*where)
-        case "order_modified":
-            broker_time = time_ns(change.broker_time)
-            return events.OrderModified(*where, terms(change.terms), change.broker_order_id, broker_time)
-        case "modify_rejected":
-            return events.ModifyRejected(*where, change.reason, change.text)
-        case "order_canceled":
-            return events.OrderCanceled(*where, change.reason, change.text, time_ns(change.broker_time))
-        case "order_expired":
-            return events.OrderExpired(*where, change.text, time_ns(change.broker_time))
-        case "order_in_doubt":
-            return events.OrderInDoubt(*where, change.text)
-        case "doubt_resolved":
-            return events.DoubtResolved(*where, change.text)
-        case _:
-            raise ValueError(f"event {message.seq} is a {arm}, which this build does not know")
-
-
-def _new_order(head: _Head, message: event_pb2.Event, change: Any, known: State) -> Order:
-    number = int(message.order_id.rpartition("-")[2])
-    _, event_time_ns, cause = head
-    return Order(
-        number,
-        message.order_id,
-        known.order_ref(number),
-        cause.principal,
-        message.client_id,
-        message.client_order_id,
-        terms(change.terms),
-        event_time_ns,
-        state(message.state, NOTHING, None, None),
-    )
-
-
-def _flags(change: event_pb2.OrderFilled) -> tuple[FillFlag, ...]:
-    flags = change.flags
-    return tuple(FillFlag(flag) for flag in flags) if flags else ()
-
-
-def _unknown_fill(head: _Head, message: event_pb2.Event, change: Any) -> events.UnknownFill:
-    return events.UnknownFill(*head, message.account, change.symbol, *_execution(change))
-
-
-def _execution(
-    change: event_pb2.OrderFilled,
-) -> tuple[str, Decimal, Decimal, Money | None, Liquidity, int, int, Money | None]:
-    fill = change.fill
-    return (
-        fill.exec_id,
-        number(fill.signed_qty),
-        number(fill.price),
-        money(fill.fee) if fill.HasField("fee") else None,
-        _LIQUIDITIES[fill.liquidity],
-        time_ns(fill.market_time),
-        time_ns(change.receive_time),
-        money(change.realized_pnl) if change.HasField("realized_pnl") else None,
-    )

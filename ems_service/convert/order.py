@@ -15,10 +15,12 @@ from ems_service.convert.scalars import (
     text_or_none,
     time_ns,
 )
-from ems_service.core.order import CancelStage, Order, OrderState, Terms
+from ems_service.core.order import CancelStage, Execution, Order, OrderState, Terms
 from ems_service.core.positions import Position
 from ems_service.core.values import ZERO, ExecInst, InDoubt, Money, OrderStatus, OrdType, Side, TimeInForce
-from pitline.types.v1 import order_pb2, position_pb2
+from pitline.ems.v1 import event_pb2
+from pitline.journal.v1 import journal_pb2
+from pitline.types.v1 import execution_pb2, order_pb2, position_pb2
 from pitline_rpc.decimals import canonical
 
 
@@ -156,6 +158,25 @@ def set_order(message: order_pb2.Order, order: Order) -> None:
     set_time(message.submit_time, order.submit_time_ns)
     set_time(message.update_time, order.update_time_ns)
     message.last_seq = order.last_seq
+    message.external = order.external
+
+
+def set_execution(message: execution_pb2.Fill, execution: Execution) -> None:
+    """Overwrite what stands of a fill; the rest was told with it."""
+    message.exec_id = execution.exec_id
+    message.signed_qty = canonical(execution.signed_qty)
+    message.price = canonical(execution.price)
+    if execution.fee is None:
+        message.ClearField("fee")
+    else:
+        set_money(message.fee, execution.fee)
+
+
+def execution(message: event_pb2.TradeCanceled | event_pb2.TradeCorrected | journal_pb2.StandingFill) -> Execution:
+    """Read a fill that stands, or that an event says was taken back."""
+    fill = message.fill
+    fee = money(fill.fee) if fill.HasField("fee") else None
+    return Execution(message.fill_seq, message.symbol, fill.exec_id, number(fill.signed_qty), number(fill.price), fee)
 
 
 def state(

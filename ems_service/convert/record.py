@@ -6,8 +6,9 @@ it. Invariant: a private event has no public bytes, and nothing secret is in pub
 
 from dataclasses import dataclass
 
-from ems_service.convert.event import decode, encode, kind_number
+from ems_service.convert.event import encode, kind_number
 from ems_service.convert.order import NOTHING, Outstanding, outstanding
+from ems_service.convert.replay import decode
 from ems_service.convert.snapshot import set_bound
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
@@ -73,8 +74,10 @@ def _concerns(event: Event) -> tuple[str, str]:
     match event:
         case events.PositionChanged() | events.PositionAdopted():
             return event.position.account, event.position.symbol
-        case events.UnknownFill():
+        case events.UnknownFill() | events.PositionMismatch():
             return event.account, event.symbol
+        case events.UnknownTradeCanceled() | events.UnknownTradeCorrected():
+            return event.account, event.execution.symbol
         case events.Balance():
             return event.account, ""
         case _:
@@ -112,6 +115,16 @@ def to_event(record: Record, known: State) -> Event:
         case "request_sent_again":
             order = known.order(message.request_sent_again.order_id)
             return events.RequestSentAgain(*head, order, order.state)
+        case "drop_requested":
+            order = known.order(message.drop_requested.order_id)
+            return events.DropRequested(*head, order, order.state)
+        case "fate_asked":
+            order = known.order(message.fate_asked.order_id)
+            return events.FateAsked(*head, order, order.state, message.fate_asked.stage)
+        case "quarantined":
+            return events.Quarantined(*head, message.quarantined.event, message.quarantined.text)
+        case "store_accepted":
+            return events.StoreAccepted(*head, message.store_accepted.broker, message.store_accepted.store_id)
         case None:
             raise ValueError(f"record {record.seq} says nothing that this build knows")
 
@@ -138,6 +151,15 @@ def _private(event: Event) -> bytes:
                 message.on_loss_changed.cancel_after_seconds = event.cancel_after_seconds
         case events.RequestSentAgain():
             message.request_sent_again.order_id = event.order.order_id
+        case events.DropRequested():
+            message.drop_requested.order_id = event.order.order_id
+        case events.FateAsked():
+            message.fate_asked.order_id = event.order.order_id
+            message.fate_asked.stage = event.stage
+        case events.Quarantined():
+            message.quarantined.event, message.quarantined.text = event.said, event.text
+        case events.StoreAccepted():
+            message.store_accepted.broker, message.store_accepted.store_id = event.broker, event.store_id
         case _:
             raise AssertionError(f"{type(event).__name__} has no stored form")
     return message.SerializeToString()

@@ -5,25 +5,30 @@ equal to the one that was written; a test compares every field.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 from ems_service.convert.order import (
     Outstanding,
     TermsWriter,
+    execution,
     outstanding,
     position,
+    set_execution,
     set_order,
     set_position,
     state,
     terms,
 )
-from ems_service.convert.scalars import money, set_money, time_ns
+from ems_service.convert.scalars import money, number, number_or_none, set_money, text_or_none, time_ns
 from ems_service.core.memory import take_back
-from ems_service.core.order import Order
-from ems_service.core.state import Broker, State
+from ems_service.core.order import NOT_WAITING, Execution, Order
+from ems_service.core.state import Broker, Mismatch, Opening, State
 from ems_service.core.values import BrokerState, Environment
+from ems_service.core.waits import Waits
 from ems_service.limits import SNAPSHOT_PART_ITEMS_MAX
 from pitline.journal.v1 import journal_pb2
 from pitline.types.v1 import account_pb2
+from pitline_rpc.decimals import canonical
 
 
 def to_parts(known: State) -> Iterator[bytes]:
@@ -33,7 +38,11 @@ def to_parts(known: State) -> Iterator[bytes]:
     for start in range(0, len(orders), SNAPSHOT_PART_ITEMS_MAX):
         part = journal_pb2.SnapshotPart()
         for order in orders[start : start + SNAPSHOT_PART_ITEMS_MAX]:
-            _set_stored(part.orders.add(), order, order.order_ref in known.by_ref)
+            stored = part.orders.add()
+            _set_stored(stored, order, order.order_ref in known.by_ref)
+            if order.wait_stage != NOT_WAITING:
+                stored.wait_stage = order.wait_stage
+                stored.wait_since_ns = known.waits[order.broker].stages[order.wait_stage][order.order_id]
         yield part.SerializeToString()
     for account, seqs in known.exec_ids.items():
         items = list(seqs.items())
@@ -49,6 +58,7 @@ def to_parts(known: State) -> Iterator[bytes]:
 def from_parts(journal_id: str, parts: Iterable[bytes]) -> State:
     """The state that `to_parts` wrote."""
     known = State(journal_id)
+    waiting: list[tuple[int, int, Order]] = []
     for body in parts:
         part = journal_pb2.SnapshotPart.FromString(body)
         if part.HasField("ems"):
@@ -60,10 +70,14 @@ def from_parts(journal_id: str, parts: Iterable[bytes]) -> State:
                 known.open_orders[order.order_id] = order
             elif order.state.may_revive:
                 known.revivable_orders[order.order_id] = order
+            if message.HasField("wait_stage"):
+                waiting.append((message.wait_since_ns, message.wait_stage, order))
         for executions in part.executions:
             known.exec_ids.setdefault(executions.account, {}).update(
                 zip(executions.exec_ids, executions.seqs, strict=True)
             )
+    for since_ns, stage, order in sorted(waiting, key=itemgetter(0)):
+        known.waits.setdefault(order.broker, Waits()).put(order, stage, since_ns)
     return known
 
 
@@ -90,6 +104,13 @@ def _set_stored(message: journal_pb2.StoredOrder, order: Order, routed: bool) ->
         TermsWriter(message.modify_stashed).write(order.state.modify_stashed)
     message.cancel_reason = order.cancel_reason  # pyright: ignore[reportAttributeAccessIssue]
     message.routed = routed
+    for fill in order.executions.values():
+        _set_fill(message.fills.add(), fill)
+
+
+def _set_fill(message: journal_pb2.StandingFill, execution: Execution) -> None:
+    message.fill_seq, message.symbol = execution.seq, execution.symbol
+    set_execution(message.fill, execution)
 
 
 def _order(message: journal_pb2.StoredOrder) -> tuple[Order, bool]:
@@ -118,6 +139,8 @@ def _order(message: journal_pb2.StoredOrder) -> tuple[Order, bool]:
         shown.text,
         time_ns(shown.update_time),
         shown.last_seq,
+        executions={stored.fill.exec_id: execution(stored) for stored in message.fills},
+        external=shown.external,
     )
     return order, message.routed
 
@@ -129,6 +152,9 @@ def _ems(known: State) -> journal_pb2.EmsState:
             cursor=broker.cursor,
             state=int(broker.state),  # pyright: ignore[reportArgumentType]
             adopted=sorted(broker.adopted),
+            first_order=broker.first_order,
+            quarantined=broker.quarantined,
+            bound_seq=broker.bound_seq,
         )
         set_bound(item.bound, name, broker.store_id, broker.environment, broker.accounts, broker.base_currencies)
     for held in known.positions.values():
@@ -139,6 +165,16 @@ def _ems(known: State) -> journal_pb2.EmsState:
             set_money(item.cash.add(), amount)
     for (principal, client_id), seconds in known.cancel_after_seconds.items():
         message.loss_graces.add(principal=principal, client_id=client_id, cancel_after_seconds=seconds)
+    for (account, _), stray in known.strays.items():
+        item = message.strays.add(account=account)
+        _set_fill(item.fill, stray)
+    for opening in known.openings.values():
+        set_position(message.openings.add(seq=opening.seq).position, opening.position)
+    for (account, symbol), mismatch in known.mismatches.items():
+        quantity, average = canonical(mismatch.signed_qty), text_or_none(mismatch.avg_px)
+        message.mismatches.add(account=account, symbol=symbol, signed_qty=quantity, avg_px=average)
+    for broker, store_id in known.accepted.items():
+        message.accepted.add(broker=broker, store_id=store_id)
     return message
 
 
@@ -154,6 +190,9 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
             item.cursor,
             BrokerState(item.state),
             frozenset(item.adopted),
+            item.first_order,
+            item.quarantined,
+            item.bound_seq,
         )
     for held in message.positions:
         known.positions[held.account, held.symbol] = position(held)
@@ -161,6 +200,16 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
         known.balances[item.account] = tuple(money(amount) for amount in item.cash)
     for item in message.loss_graces:
         known.cancel_after_seconds[item.principal, item.client_id] = item.cancel_after_seconds
+    for item in message.strays:
+        known.strays[item.account, item.fill.fill.exec_id] = execution(item.fill)
+    for item in message.openings:
+        opening = position(item.position)
+        known.openings[opening.account, opening.symbol] = Opening(item.seq, opening)
+    for item in message.mismatches:
+        holds = Mismatch(number(item.signed_qty), number_or_none(item.avg_px))
+        known.mismatches[item.account, item.symbol] = holds
+    for item in message.accepted:
+        known.accepted[item.broker] = item.store_id
 
 
 def set_bound(

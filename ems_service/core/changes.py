@@ -12,7 +12,7 @@ from ems_service.core.events import OrderEvent
 from ems_service.core.inputs import Cause
 from ems_service.core.order import CancelStage, Order, OrderState, Terms, Trigger, status_after
 from ems_service.core.state import State
-from ems_service.core.values import BrokerState, OrderStatus, Reason
+from ems_service.core.values import BrokerState, InDoubt, OrderStatus, Reason
 
 
 def cancel_requested(
@@ -23,6 +23,13 @@ def cancel_requested(
     assert pending is not None, f"{order.order_id} is {before.status.name}"
     after = replace(before, status=pending, cancel_stage=CancelStage.SENT, modify_stashed=None)
     return events.CancelRequested(0, now_ns, cause, order, after, cancel_reason)
+
+
+def holds_up_cancels(state: OrderState) -> bool:
+    """A cancel has to wait: for the ack, or for the answer to a modify, unless that is in doubt."""
+    if state.status is OrderStatus.PENDING_NEW:
+        return True
+    return state.modify_sent is not None and state.in_doubt is not InDoubt.MODIFY
 
 
 def modify_requested(
@@ -47,11 +54,13 @@ def waiting_change_if_up(
 def waiting_change(
     order: Order, before: OrderState, cause: Cause, now_ns: int
 ) -> list[events.CancelRequested | events.ModifyRequested]:
-    """The change that waited, if it can go now: a cancel before a modify."""
-    if not before.is_open or before.status is OrderStatus.PENDING_NEW or before.modify_sent is not None:
+    """The change that waited, if it can go now: a cancel before a modify, and held up by no modify in doubt."""
+    if not before.is_open or before.status is OrderStatus.PENDING_NEW:
         return []
-    if before.cancel_stage is CancelStage.STASHED:
+    if before.cancel_stage is CancelStage.STASHED and not holds_up_cancels(before):
         return [cancel_requested(order, before, cause, now_ns, order.cancel_reason)]
+    if before.modify_sent is not None:
+        return []
     if before.cancel_stage is CancelStage.NONE and before.modify_stashed is not None:
         return [modify_requested(order, before, before.modify_stashed, cause, now_ns)]
     return []

@@ -7,7 +7,7 @@ order in which they happen, and answers to who asked. The statuses come from `OR
 from dataclasses import replace
 
 from ems_service.core import events, inputs
-from ems_service.core.changes import cancel_requested, modify_requested
+from ems_service.core.changes import cancel_requested, holds_up_cancels, modify_requested
 from ems_service.core.events import Decision
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Market
@@ -69,24 +69,34 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
 
 def cancel(state: State, command: inputs.Cancel, market: Market, now_ns: int) -> Decision:
     """cancel_requested; cancel_stashed before the ack, while a modify is out or while the broker is down. Standing when
-    one is under way already.
+    one is under way already, unless that is in doubt: then another goes out.
     """
-    cause = command.cause
-    order = state.find(command.key, cause.principal)
+    order = state.find(command.key, command.cause.principal)
     if order is None:
         return [_refusal(command, Reason.UNKNOWN_ORDER, "cancel.order", f"no order {_asked(command.key)}")]
-    status = order.state.status
     if not order.state.is_open and not order.state.may_revive:
-        return [_refusal(command, Reason.TOO_LATE, "cancel.order", f"order {order.order_id} is {status.name}")]
-    if order.state.cancel_stage is not CancelStage.NONE:
-        return [events.Standing(cause, order)]
+        text = f"order {order.order_id} is {order.state.status.name}"
+        return [_refusal(command, Reason.TOO_LATE, "cancel.order", text)]
+    return [_canceling(state, order, command.cause, now_ns, command.reason)]
+
+
+def _canceling(
+    state: State, order: Order, cause: Cause, now_ns: int, why: int
+) -> events.CancelRequested | events.CancelStashed | events.Standing:
+    """What a cancel of an order leads to that is open, or may be again."""
+    before = order.state
+    broker_down = state.brokers[order.broker].state is BrokerState.DOWN
+    if before.cancel_stage is CancelStage.SENT and before.in_doubt is InDoubt.CANCEL and not broker_down:
+        return cancel_requested(order, before, cause, now_ns, why)
+    if before.cancel_stage is not CancelStage.NONE:
+        return events.Standing(cause, order)
     # A modify that waits is discarded: there is nothing left to modify.
-    stashed = replace(order.state, cancel_stage=CancelStage.STASHED, modify_stashed=None)
-    if state.brokers[order.broker].state is BrokerState.DOWN:
-        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.BROKER_DOWN, command.reason)]
-    if status is OrderStatus.PENDING_NEW or order.state.modify_sent is not None:
-        return [events.CancelStashed(0, now_ns, cause, order, stashed, Reason.UNSPECIFIED, command.reason)]
-    return [cancel_requested(order, order.state, cause, now_ns, command.reason)]
+    stashed = replace(before, cancel_stage=CancelStage.STASHED, modify_stashed=None)
+    if broker_down:
+        return events.CancelStashed(0, now_ns, cause, order, stashed, Reason.BROKER_DOWN, why)
+    if holds_up_cancels(before):
+        return events.CancelStashed(0, now_ns, cause, order, stashed, Reason.UNSPECIFIED, why)
+    return cancel_requested(order, before, cause, now_ns, why)
 
 
 def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) -> Decision:
@@ -132,12 +142,12 @@ def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns
     that, what it had asked for is done.
     """
     cause = lost.cause
-    decision: Decision = []
-    for order in (*state.open_orders.values(), *state.revivable_orders.values()):
-        if (order.principal, order.client_id) == (cause.principal, cause.client_id):
-            key = inputs.OrderKey(order_id=order.order_id)
-            decision += cancel(state, inputs.Cancel(cause, key, Reason.DISCONNECTED), market, now_ns)
-    return [*decision, *on_loss(state, inputs.OnLoss(cause, None), market, now_ns)]
+    canceled = [
+        _canceling(state, order, cause, now_ns, Reason.DISCONNECTED)
+        for order in (*state.open_orders.values(), *state.revivable_orders.values())
+        if (order.principal, order.client_id) == (cause.principal, cause.client_id)
+    ]
+    return [*canceled, *on_loss(state, inputs.OnLoss(cause, None), market, now_ns)]
 
 
 def on_loss(state: State, asked: inputs.OnLoss, market: Market, now_ns: int) -> Decision:

@@ -7,7 +7,18 @@ clock or does I/O, and the same inputs give the same events.
 from collections.abc import Callable
 from typing import Any
 
-from ems_service.core import answers, commands, fills, inputs, recovery
+from ems_service.core import (
+    answers,
+    commands,
+    comparison,
+    corrections,
+    doubt,
+    external,
+    fills,
+    inputs,
+    quarantine,
+    recovery,
+)
 from ems_service.core.events import CursorMoved, Decision, Event
 from ems_service.core.fold import evolve
 from ems_service.core.inputs import Input
@@ -51,8 +62,18 @@ _DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
     inputs.Started: recovery.started,
     inputs.Hello: recovery.hello,
     inputs.LinkChanged: recovery.link_changed,
-    inputs.RefState: recovery.ref_state,
-    inputs.PositionReport: recovery.position_report,
+    inputs.RefState: doubt.ref_state,
+    inputs.TimePassed: doubt.time_passed,
+    inputs.ResolveOrder: doubt.resolve_order,
+    inputs.AcceptStore: recovery.accept_store,
+    inputs.PositionReport: comparison.position_report,
+    inputs.PositionsReported: comparison.positions_reported,
+    inputs.OpenOrdersReported: comparison.open_orders_reported,
+    inputs.AdoptPosition: comparison.adopt_position,
+    inputs.TradeCanceled: corrections.trade_canceled,
+    inputs.TradeCorrected: corrections.trade_corrected,
+    inputs.ExternalOrder: external.external_order,
+    inputs.Unreadable: quarantine.unreadable,
     inputs.BalanceReport: recovery.balance_report,
     inputs.Unhandled: _unhandled,
 }

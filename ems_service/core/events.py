@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ems_service.core.inputs import Cause
-from ems_service.core.order import Order, OrderState, Terms
+from ems_service.core.order import Execution, Order, OrderState, Terms
 from ems_service.core.positions import Position
 from ems_service.core.values import BrokerState, Environment, FillFlag, Liquidity, Money
 
@@ -50,6 +50,18 @@ class RequestSentAgain(OrderEvent):
     """Private: the broker does not have what was last sent for this order, so it goes out once more, under the same
     ref.
     """
+
+
+@dataclass(slots=True)
+class DropRequested(OrderEvent):
+    """Private: the broker has the order and has not sent it to its venue; makes the request to forget it go out."""
+
+
+@dataclass(slots=True)
+class FateAsked(OrderEvent):
+    """Private: makes the question go out what became of the order. The broker waits in `stage` from now on."""
+
+    stage: int
 
 
 @dataclass(slots=True)
@@ -186,6 +198,48 @@ class UnknownFill(Event):
 
 
 @dataclass(slots=True)
+class FillQuarantined(UnknownFill):
+    """An exec_id seen before, with other content: told, kept, not applied."""
+
+
+@dataclass(slots=True)
+class TradeCanceled(OrderEvent):
+    """The broker took a fill back."""
+
+    execution: Execution
+
+
+@dataclass(slots=True)
+class TradeCorrected(OrderEvent):
+    """The broker changed the fill `exec_id`: it is `execution` now."""
+
+    exec_id: str
+    execution: Execution
+
+
+@dataclass(slots=True)
+class UnknownTradeCanceled(Event):
+    """The broker took a fill back whose order nobody knows."""
+
+    account: str
+    execution: Execution
+
+
+@dataclass(slots=True)
+class UnknownTradeCorrected(Event):
+    """The broker changed the fill `exec_id`, whose order nobody knows."""
+
+    account: str
+    exec_id: str
+    execution: Execution
+
+
+@dataclass(slots=True)
+class ExternalOrder(OrderEvent):
+    """An order placed elsewhere is open at the broker. It has no owner here."""
+
+
+@dataclass(slots=True)
 class PositionChanged(Event):
     """The position is now this. Follows its fill; of several in one commit the last is stored."""
 
@@ -197,6 +251,17 @@ class PositionAdopted(Event):
     """The opening position, taken from the broker."""
 
     position: Position
+
+
+@dataclass(slots=True)
+class PositionMismatch(Event):
+    """The broker reports another quantity than ours; equal: the difference has ended. `broker_avg_px` goes with it."""
+
+    account: str
+    symbol: str
+    signed_qty: Decimal
+    broker_signed_qty: Decimal
+    broker_avg_px: Decimal | None
 
 
 @dataclass(slots=True)
@@ -248,6 +313,22 @@ class OnLossChanged(Event):
 @dataclass(slots=True)
 class CursorMoved(Event):
     """Private: a broker's event was taken and changed nothing else."""
+
+
+@dataclass(slots=True)
+class Quarantined(Event):
+    """Private: a broker's event that cannot be read, or contradicts what is stored; `said` are its bytes."""
+
+    said: bytes
+    text: str
+
+
+@dataclass(slots=True)
+class StoreAccepted(Event):
+    """Private: an operator accepts this store behind a broker's name."""
+
+    broker: str
+    store_id: str
 
 
 @dataclass(slots=True)

@@ -4,15 +4,19 @@ Called by `ems.py`; looks at the state and changes nothing. A fill is never disc
 no order that we know counts all the same, and says so.
 """
 
+from decimal import Decimal
+
 from ems_service.core import events, inputs
-from ems_service.core.answers import doubt_resolved, live
+from ems_service.core.answers import ANY_DOUBT, OF_THE_ORDER, doubt_resolved, live
 from ems_service.core.changes import too_late, waiting_change_if_up
+from ems_service.core.comparison import mismatch_ended
 from ems_service.core.events import Decision
 from ems_service.core.market import Market
 from ems_service.core.order import Order, OrderState, Trigger, status_after
 from ems_service.core.positions import Position, after_fill
+from ems_service.core.quarantine import told
 from ems_service.core.state import State
-from ems_service.core.values import FillFlag, Money, OrderStatus, Side, add
+from ems_service.core.values import FillFlag, Liquidity, Money, OrderStatus, Side, add
 
 
 def filled(state: State, fill: inputs.Filled, market: Market, now_ns: int) -> Decision:
@@ -27,12 +31,13 @@ def filled(state: State, fill: inputs.Filled, market: Market, now_ns: int) -> De
         order = None  # the position follows what the broker says, the order does not
     account = fill.account if order is None else order.terms.account
     if fill.exec_id in state.exec_ids.get(account, ()):
-        return [events.CursorMoved(0, now_ns, cause)]
+        return _again(state, fill, order, account, now_ns)
     position, realized = _position_after(state, fill, account, market, now_ns)
     moved = events.PositionChanged(0, now_ns, cause, position)
     if order is None:
-        return [_unknown_fill(fill, realized, now_ns), moved]
-    resolved, before = doubt_resolved(order, order.state, cause, now_ns, "the broker filled it")
+        return [events.UnknownFill(*_unknown(fill, realized, now_ns)), moved, *_settled(state, moved)]
+    ends = ANY_DOUBT if _completes(fill, order.state) else OF_THE_ORDER
+    resolved, before = doubt_resolved(order, order.state, ends, cause, now_ns, "the broker filled it")
     happened: Decision = [*resolved]
     if before.status is OrderStatus.PENDING_NEW:
         before = live(before)
@@ -42,9 +47,29 @@ def filled(state: State, fill: inputs.Filled, market: Market, now_ns: int) -> De
             )
         )
     increment = _order_filled(fill, order, before, realized, now_ns)
-    happened += (increment, moved)
+    happened += (increment, moved, *_settled(state, moved))
     happened += waiting_change_if_up(state, order, increment.after, cause, now_ns)
     return [*happened, *too_late(increment)]
+
+
+def _again(state: State, fill: inputs.Filled, order: Order | None, account: str, now_ns: int) -> Decision:
+    """An exec_id that was applied before. With the same content it is said twice, and moves the cursor. With another,
+    which may be an execution of its own under an id that is spent: quarantined and told.
+    """
+    applied = order.executions.get(fill.exec_id) if order is not None else state.strays.get((account, fill.exec_id))
+    forgotten = order is None and applied is None  # of an order that has left memory, or was taken back
+    if forgotten or (applied is not None and applied.same_as(fill.symbol, fill.signed_qty, fill.price, fill.fee)):
+        return [events.CursorMoved(0, now_ns, fill.cause)]
+    text = f"exec_id {fill.exec_id} on {account} came again with other content"
+    kept = events.FillQuarantined(*_unknown(fill, None, now_ns))
+    return [kept, *told(state, fill.cause, text, now_ns)]
+
+
+def _settled(state: State, moved: events.PositionChanged) -> list[events.PositionMismatch]:
+    if not state.mismatches:  # nearly always
+        return []
+    position = moved.position
+    return mismatch_ended(state, position.account, position.symbol, position.signed_qty, moved.cause, moved.time_ns)
 
 
 def _contradicts(fill: inputs.Filled, order: Order) -> bool:
@@ -55,13 +80,18 @@ def _contradicts(fill: inputs.Filled, order: Order) -> bool:
     return other_account or other_side or fill.symbol != terms.symbol
 
 
+def _completes(fill: inputs.Filled, before: OrderState) -> bool:
+    return add(before.cum_qty, fill.signed_qty.copy_abs()) >= before.order_qty
+
+
 def _order_filled(
     fill: inputs.Filled, order: Order, before: OrderState, realized: Money | None, now_ns: int
 ) -> events.OrderFilled:
     qty, order_qty = fill.signed_qty.copy_abs(), before.order_qty
     cum_qty = add(before.cum_qty, qty)
     trigger = Trigger.FILL_ALL if cum_qty >= order_qty else Trigger.FILL
-    status = status_after(before.status, trigger, cum_qty) or before.status
+    status = status_after(before.status, trigger, cum_qty)
+    assert status is not None, f"{order.order_id} is {before.status.name}"
     flags = () if before.is_open else (FillFlag.LATE,)
     if cum_qty > order_qty:
         flags = (*flags, FillFlag.OVERFILL)
@@ -83,8 +113,13 @@ def _order_filled(
     )
 
 
-def _unknown_fill(fill: inputs.Filled, realized: Money | None, now_ns: int) -> events.UnknownFill:
-    return events.UnknownFill(
+_Unknown = tuple[
+    int, int, inputs.Cause, str, str, str, Decimal, Decimal, Money | None, Liquidity, int, int, Money | None
+]
+
+
+def _unknown(fill: inputs.Filled, realized: Money | None, now_ns: int) -> _Unknown:
+    return (
         0,
         now_ns,
         fill.cause,

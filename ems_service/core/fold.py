@@ -13,8 +13,12 @@ from ems_service.core.events import (
     BrokerStatus,
     CancelRequested,
     CancelStashed,
+    DropRequested,
     EpochStarted,
     Event,
+    ExternalOrder,
+    FateAsked,
+    FillQuarantined,
     ModifyRequested,
     OnLossChanged,
     OrderAcked,
@@ -23,15 +27,26 @@ from ems_service.core.events import (
     OrderEvent,
     OrderExpired,
     OrderFilled,
+    OrderInDoubt,
     OrderModified,
     OrderRejected,
     OrderRouted,
     PositionAdopted,
     PositionChanged,
+    PositionMismatch,
+    Quarantined,
+    RequestSentAgain,
+    StoreAccepted,
+    TradeCanceled,
+    TradeCorrected,
     UnknownFill,
+    UnknownTradeCanceled,
+    UnknownTradeCorrected,
 )
-from ems_service.core.state import Broker, State
+from ems_service.core.order import NOT_WAITING, Execution
+from ems_service.core.state import Broker, Mismatch, Opening, State
 from ems_service.core.values import BrokerState, Reason
+from ems_service.core.waits import IN_DOUBT, Waits
 
 
 def evolve(state: State, event: Event) -> None:
@@ -53,6 +68,8 @@ def _order(state: State, event: OrderEvent) -> None:
     order.state = event.after
     order.update_time_ns = event.time_ns
     order.last_seq = event.seq
+    if order.wait_stage != NOT_WAITING and not event.after.awaits:
+        state.waits[order.broker].remove(order)
     if not event.after.is_open:
         state.open_orders.pop(order.order_id, None)
         if event.after.may_revive:
@@ -74,6 +91,28 @@ def _routed(state: State, event: OrderRouted | OrderDenied) -> None:
     if order.state.is_open:
         state.by_ref[order.order_ref] = order
         state.open_orders[order.order_id] = order
+        _await_answer(state, event)
+
+
+def _await_answer(state: State, event: OrderEvent) -> None:
+    """A request goes out: the broker owes its answer from now on."""
+    _wait(state, event, 0)
+
+
+def _wait(state: State, event: OrderEvent, stage: int) -> None:
+    broker = event.order.broker
+    waits = state.waits.get(broker)
+    if waits is None:
+        waits = state.waits[broker] = Waits()
+    waits.put(event.order, stage, event.time_ns)
+
+
+def _fate_asked(state: State, event: FateAsked) -> None:
+    _wait(state, event, event.stage)
+
+
+def _in_doubt(state: State, event: OrderInDoubt) -> None:
+    _wait(state, event, IN_DOUBT)
 
 
 def _denied(state: State, event: OrderDenied) -> None:
@@ -86,11 +125,60 @@ def _acked(state: State, event: OrderAcked) -> None:
 
 
 def _filled(state: State, event: OrderFilled) -> None:
-    state.exec_ids.setdefault(event.order.terms.account, {})[event.exec_id] = event.seq
+    order = event.order
+    state.exec_ids.setdefault(order.terms.account, {})[event.exec_id] = event.seq
+    order.executions[event.exec_id] = Execution(
+        event.seq, order.terms.symbol, event.exec_id, event.signed_qty, event.price, event.fee
+    )
 
 
 def _unknown_fill(state: State, event: UnknownFill) -> None:
     state.exec_ids.setdefault(event.account, {})[event.exec_id] = event.seq
+    state.strays[event.account, event.exec_id] = Execution(
+        event.seq, event.symbol, event.exec_id, event.signed_qty, event.price, event.fee
+    )
+
+
+def _trade_canceled(state: State, event: TradeCanceled) -> None:
+    del event.order.executions[event.execution.exec_id]
+
+
+def _trade_corrected(state: State, event: TradeCorrected) -> None:
+    del event.order.executions[event.exec_id]
+    event.order.executions[event.execution.exec_id] = event.execution
+    state.exec_ids.setdefault(event.order.terms.account, {})[event.execution.exec_id] = event.seq
+
+
+def _unknown_trade_canceled(state: State, event: UnknownTradeCanceled) -> None:
+    del state.strays[event.account, event.execution.exec_id]
+
+
+def _unknown_trade_corrected(state: State, event: UnknownTradeCorrected) -> None:
+    del state.strays[event.account, event.exec_id]
+    state.strays[event.account, event.execution.exec_id] = event.execution
+    state.exec_ids.setdefault(event.account, {})[event.execution.exec_id] = event.seq
+
+
+def _external(state: State, event: ExternalOrder) -> None:
+    order = event.order
+    state.orders_made = order.number
+    state.orders[order.order_id] = state.open_orders[order.order_id] = state.by_ref[order.order_ref] = order
+
+
+def _quarantined(state: State, event: Quarantined | FillQuarantined) -> None:
+    state.brokers[event.cause.broker].quarantined += 1
+
+
+def _store_accepted(state: State, event: StoreAccepted) -> None:
+    state.accepted[event.broker] = event.store_id
+
+
+def _mismatch(state: State, event: PositionMismatch) -> None:
+    key = event.account, event.symbol
+    if event.signed_qty == event.broker_signed_qty:
+        state.mismatches.pop(key, None)
+    else:
+        state.mismatches[key] = Mismatch(event.broker_signed_qty, event.broker_avg_px)
 
 
 def _ended(state: State, event: OrderRejected | OrderCanceled) -> None:
@@ -108,10 +196,12 @@ def _cancel_stashed(state: State, event: CancelStashed) -> None:
 def _cancel_requested(state: State, event: CancelRequested) -> None:
     event.order.cancels += 1
     event.order.cancel_reason = event.cancel_reason
+    _await_answer(state, event)
 
 
 def _modify_requested(state: State, event: ModifyRequested) -> None:
     event.order.modifies += 1
+    _await_answer(state, event)
 
 
 def _modified(state: State, event: OrderModified) -> None:
@@ -120,9 +210,15 @@ def _modified(state: State, event: OrderModified) -> None:
         event.order.broker_order_id = event.broker_order_id
 
 
-def _position(state: State, event: PositionChanged | PositionAdopted) -> None:
+def _position(state: State, event: PositionChanged) -> None:
     position = event.position
     state.positions[position.account, position.symbol] = position
+
+
+def _position_adopted(state: State, event: PositionAdopted) -> None:
+    position = event.position
+    state.positions[position.account, position.symbol] = position
+    state.openings[position.account, position.symbol] = Opening(event.seq, position)
 
 
 def _balance(state: State, event: Balance) -> None:
@@ -143,15 +239,32 @@ def _epoch_started(state: State, event: EpochStarted) -> None:
 
 def _broker_bound(state: State, event: BrokerBound) -> None:
     known = state.brokers.get(event.broker)
-    state.brokers[event.broker] = Broker(
-        event.store_id,
-        event.environment,
-        event.accounts,
-        event.base_currencies,
-        cursor=known.cursor if known is not None else 0,
-        state=known.state if known is not None else BrokerState.DOWN,
-        adopted=known.adopted if known is not None else frozenset(),
-    )
+    bound = Broker(event.store_id, event.environment, event.accounts, event.base_currencies, bound_seq=event.seq)
+    if known is not None:
+        bound.state, bound.quarantined = known.state, known.quarantined
+        if known.store_id == event.store_id:
+            bound.cursor, bound.adopted = known.cursor, known.adopted
+            bound.first_order, bound.bound_seq = known.first_order, known.bound_seq
+        else:
+            _leave_behind(state, event.broker, known)
+            bound.first_order = state.orders_made + 1
+    state.brokers[event.broker] = bound
+
+
+def _leave_behind(state: State, name: str, store: Broker) -> None:
+    """What belonged to a store that another one has replaced: its exec_ids say nothing of the new one's, and the new
+    one owes no answers about its orders.
+    """
+    waits = state.waits.pop(name, None)
+    if waits is not None:
+        for order_id in [order_id for stage in waits.stages for order_id in stage]:
+            state.orders[order_id].wait_stage = NOT_WAITING
+    for account in store.accounts:
+        state.exec_ids.pop(account, None)
+    for key in [key for key in state.strays if key[0] in store.accounts]:
+        del state.strays[key]
+    for key in [key for key in state.mismatches if key[0] in store.accounts]:
+        del state.mismatches[key]
 
 
 def _on_loss_changed(state: State, event: OnLossChanged) -> None:
@@ -165,6 +278,10 @@ def _on_loss_changed(state: State, event: OnLossChanged) -> None:
 _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     OrderRouted: _routed,
     OrderDenied: _denied,
+    RequestSentAgain: _await_answer,
+    DropRequested: _await_answer,
+    FateAsked: _fate_asked,
+    OrderInDoubt: _in_doubt,
     OrderAcked: _acked,
     OrderFilled: _filled,
     UnknownFill: _unknown_fill,
@@ -176,7 +293,16 @@ _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     ModifyRequested: _modify_requested,
     OrderModified: _modified,
     PositionChanged: _position,
-    PositionAdopted: _position,
+    PositionAdopted: _position_adopted,
+    PositionMismatch: _mismatch,
+    FillQuarantined: _quarantined,
+    Quarantined: _quarantined,
+    TradeCanceled: _trade_canceled,
+    TradeCorrected: _trade_corrected,
+    UnknownTradeCanceled: _unknown_trade_canceled,
+    UnknownTradeCorrected: _unknown_trade_corrected,
+    ExternalOrder: _external,
+    StoreAccepted: _store_accepted,
     Balance: _balance,
     BrokerStatus: _broker_status,
     EpochStarted: _epoch_started,

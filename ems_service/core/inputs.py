@@ -6,6 +6,7 @@ comment says, so the core asks only what its state can answer.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import IntEnum
 
 from ems_service.core.order import Terms
 from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money, Reason
@@ -81,6 +82,33 @@ class OnLoss:
 
 
 @dataclass(slots=True)
+class TimePassed:
+    """A deadline that `doubt.next_deadline` named has come."""
+
+    cause: Cause
+
+
+class Resolution(IntEnum):
+    """What an operator found out about an order in doubt."""
+
+    WORKING = 1
+    CANCELED = 2
+    REJECTED = 3
+    EXPIRED = 4
+    NEVER_RECEIVED = 5
+
+
+@dataclass(slots=True)
+class ResolveOrder:
+    """An operator ends a doubt; `text` says how it is known."""
+
+    cause: Cause
+    order_id: str
+    resolution: Resolution
+    text: str
+
+
+@dataclass(slots=True)
 class Started:
     """This process took over the journal. `orders_skipped` is how many order numbers a damaged end of it may have
     held: their refs may be known to a broker.
@@ -101,6 +129,8 @@ class Hello:
     accounts: tuple[str, ...]
     base_currencies: tuple[str, ...]
     head_broker_seq: int
+    other_journals: tuple[str, ...] = ()
+    """Of this EMS, that were attached to the store before."""
 
 
 @dataclass(slots=True)
@@ -209,7 +239,7 @@ class Expired:
 
 @dataclass(slots=True)
 class RefState:
-    """What the broker says became of an order."""
+    """What the broker says became of an order: in a recovery, or `asked` by a query of this stream."""
 
     cause: Cause
     order_ref: str
@@ -218,6 +248,50 @@ class RefState:
     reason: int
     text: str
     broker_order_id: str
+    asked: bool = False
+
+
+@dataclass(slots=True)
+class TradeCanceled:
+    """A fill was taken back. `said` is the event as it came."""
+
+    cause: Cause
+    order_ref: str
+    account: str
+    symbol: str
+    exec_id: str
+    said: bytes
+
+
+@dataclass(slots=True)
+class TradeCorrected:
+    """The fill `exec_id` was changed, and is `now`. `said` is the event as it came."""
+
+    cause: Cause
+    exec_id: str
+    now: Filled
+    said: bytes
+
+
+@dataclass(slots=True)
+class ExternalOrder:
+    """An order placed elsewhere is open; `terms.account` as on the EMS. `said` is the event as it came."""
+
+    cause: Cause
+    order_ref: str
+    broker_order_id: str
+    terms: Terms
+    cum_qty: Decimal
+    said: bytes
+
+
+@dataclass(slots=True)
+class Unreadable:
+    """A broker's event that cannot be understood: its bytes, and why."""
+
+    cause: Cause
+    said: bytes
+    text: str
 
 
 @dataclass(slots=True)
@@ -229,6 +303,40 @@ class PositionReport:
     symbol: str
     signed_qty: Decimal
     avg_px: Decimal | None
+
+
+@dataclass(slots=True)
+class PositionsReported:
+    """A broker has reported all it holds: of nothing that is not among these (account, symbol)."""
+
+    cause: Cause
+    held: frozenset[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class OpenOrdersReported:
+    """A broker has reported all its open orders, by their refs."""
+
+    cause: Cause
+    order_refs: frozenset[str]
+
+
+@dataclass(slots=True)
+class AcceptStore:
+    """An operator accepts the store that a broker's hello_ack named."""
+
+    cause: Cause
+    broker: str
+    store_id: str
+
+
+@dataclass(slots=True)
+class AdoptPosition:
+    """An operator takes what the broker says that it holds for ours."""
+
+    cause: Cause
+    account: str
+    symbol: str
 
 
 @dataclass(slots=True)
@@ -253,6 +361,8 @@ Input = (
     | Modify
     | Disconnected
     | OnLoss
+    | TimePassed
+    | ResolveOrder
     | Started
     | Hello
     | LinkChanged
@@ -267,5 +377,13 @@ Input = (
     | RefState
     | PositionReport
     | BalanceReport
+    | TradeCanceled
+    | TradeCorrected
+    | ExternalOrder
+    | Unreadable
+    | PositionsReported
+    | OpenOrdersReported
+    | AcceptStore
+    | AdoptPosition
     | Unhandled
 )

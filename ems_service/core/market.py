@@ -9,6 +9,9 @@ from decimal import Decimal
 
 from ems_service.core.values import ExecInst, OrdType, TimeInForce
 
+ANSWER_NS = 2_000_000_000
+"""Unless the configuration says otherwise: a venue that takes longer is in trouble, and asking it costs little."""
+
 
 @dataclass(slots=True)
 class Listing:
@@ -41,6 +44,8 @@ class Offer:
     listings: dict[str, Listing] = field(default_factory=dict[str, Listing])
     exec_insts: frozenset[ExecInst] = frozenset()
     modify: bool = False
+    query_by_ref: bool = False
+    position_report: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +58,8 @@ class Market:
     """Names of all brokers that there are to be, reached or not."""
     disk_full: str = ""
     """Why nothing may begin that has to be stored, in words; empty while there is room."""
+    answer_ns: int = ANSWER_NS
+    """Time that a broker has for an answer before it is asked what became of the request, > 0."""
 
     def listing(self, account: str, symbol: str) -> Listing:
         """What is known of a symbol at the broker of an account; of one that the broker does not list, the least that

@@ -47,7 +47,8 @@ def take_back(state: State, order: Order, *, routed: bool) -> None:
     """An order that had left is needed again. `routed`: its broker may know it."""
     assert order.order_id not in state.orders, order.order_id
     state.orders[order.order_id] = order
-    state.by_client[order.principal, order.client_id, order.client_order_id] = order
+    if not order.external:
+        state.by_client[order.principal, order.client_id, order.client_order_id] = order
     if routed:
         state.by_ref[order.order_ref] = order
 
@@ -58,7 +59,8 @@ def take_execution_back(state: State, account: str, exec_id: str, seq: int) -> N
 
 
 def _is_over(order: Order) -> bool:
-    return not order.state.is_open and not order.state.may_revive
+    """Ended for good, and found again by an id of ours: of orders placed elsewhere there are few, and they stay."""
+    return not order.state.is_open and not order.state.may_revive and not order.external
 
 
 def _last_seq(order: Order) -> int:

@@ -13,6 +13,7 @@ from ems_service.core.values import (
     ZERO,
     ExecInst,
     InDoubt,
+    Money,
     OrderStatus,
     OrdType,
     Reason,
@@ -42,6 +43,7 @@ class Trigger(IntEnum):
     MODIFY_DONE = 12
     """The new quantity is at or below what is filled."""
     MODIFY_REJECT = 13
+    UNFILL = 14
 
 
 _S, _T = OrderStatus, Trigger
@@ -76,6 +78,8 @@ ORDER_STATES: dict[tuple[OrderStatus, Trigger], OrderStatus] = {
     (_S.PENDING_CANCEL, _T.EXPIRE): _S.EXPIRED,
     (_S.PENDING_CANCEL, _T.REJECT): _S.REJECTED,
     (_S.PENDING_CANCEL, _T.CANCEL_REJECT): _S.WORKING,
+    # In doubt, and asked for once more.
+    (_S.PENDING_CANCEL, _T.CANCEL_SENT): _S.PENDING_CANCEL,
     # Restated by the broker; the cancel's answer is still to come.
     (_S.PENDING_CANCEL, _T.MODIFY): _S.PENDING_CANCEL,
     (_S.PENDING_CANCEL, _T.MODIFY_DONE): _S.FILLED,
@@ -94,6 +98,8 @@ ORDER_STATES: dict[tuple[OrderStatus, Trigger], OrderStatus] = {
     (_S.PENDING_REPLACE, _T.CANCEL): _S.CANCELED,
     (_S.PENDING_REPLACE, _T.EXPIRE): _S.EXPIRED,
     (_S.PENDING_REPLACE, _T.REJECT): _S.REJECTED,
+    # A modify in doubt holds up no cancel.
+    (_S.PENDING_REPLACE, _T.CANCEL_SENT): _S.PENDING_CANCEL,
     # A raise that crossed the last fill: the broker has the order live again.
     (_S.FILLED, _T.MODIFY): _S.WORKING,
     # A cut that crossed the last fill: answered, and nothing is left of the order.
@@ -111,10 +117,24 @@ ORDER_STATES: dict[tuple[OrderStatus, Trigger], OrderStatus] = {
     (_S.DENIED, _T.FILL_ALL): _S.FILLED,
     # Beyond the quantity: counted, flagged.
     (_S.FILLED, _T.FILL_ALL): _S.FILLED,
+    # Taken back: what is left is open where the order is, and nothing is where it had ended.
+    (_S.PARTIALLY_FILLED, _T.UNFILL): _S.WORKING,
+    (_S.PENDING_CANCEL, _T.UNFILL): _S.PENDING_CANCEL,
+    (_S.PENDING_REPLACE, _T.UNFILL): _S.PENDING_REPLACE,
+    # The broker has it no longer open; it would have to say so.
+    (_S.FILLED, _T.UNFILL): _S.CANCELED,
+    (_S.CANCELED, _T.UNFILL): _S.CANCELED,
+    (_S.EXPIRED, _T.UNFILL): _S.EXPIRED,
+    (_S.REJECTED, _T.UNFILL): _S.REJECTED,
+    (_S.DENIED, _T.UNFILL): _S.DENIED,
 }
 
 ENDED = frozenset((_S.FILLED, _S.CANCELED, _S.REJECTED, _S.DENIED, _S.EXPIRED))
 """Statuses in which nothing is open."""
+
+
+NOT_WAITING = -1
+"""`Order.wait_stage` of an order for which no answer is owed."""
 
 
 class CancelStage(IntEnum):
@@ -150,7 +170,7 @@ class OrderState:
     """Where an order stands; replaced with each event, never written to. `avg_px` is None when nothing was filled.
 
     One change is outstanding at a time: `modify_sent` waits for the broker's answer; `modify_stashed`, or a stashed
-    cancel, waits until the broker can take it.
+    cancel, waits until the broker can take it. Beside a modify in doubt a cancel may be sent too.
     """
 
     status: OrderStatus
@@ -172,6 +192,14 @@ class OrderState:
     def may_revive(self) -> bool:
         """The last fill came while a modify was out: if that is a raise and is taken, the order is live again."""
         return self.status is OrderStatus.FILLED and self.modify_sent is not None
+
+    @property
+    def awaits(self) -> bool:
+        """The broker owes an answer, or evidence."""
+        if not self.is_open:
+            return False
+        asked = self.status is OrderStatus.PENDING_NEW or self.cancel_stage is CancelStage.SENT
+        return asked or self.modify_sent is not None or self.in_doubt is not InDoubt.NONE
 
     @property
     def changing(self) -> bool:
@@ -212,9 +240,7 @@ class OrderState:
         )
 
     def filled(self, status: OrderStatus, qty: Decimal, price: Decimal) -> "OrderState":
-        """After a fill of `qty` > 0, into a status that the caller has found; evidence that ends any doubt about the
-        order.
-        """
+        """After a fill of `qty` > 0, into a status that the caller has found."""
         cum_qty = add(self.cum_qty, qty)
         if self.avg_px is None:
             avg_px = price
@@ -226,16 +252,39 @@ class OrderState:
             cum_qty,
             ZERO if status in ENDED else subtract(self.order_qty, cum_qty),
             avg_px,
-            InDoubt.NONE,
+            InDoubt.NONE if status in ENDED else self.in_doubt,
             self.cancel_stage,
             self.modify_sent,
             self.modify_stashed,
         )
 
+    def recounted(self, status: OrderStatus, cum_qty: Decimal, avg_px: Decimal | None) -> "OrderState":
+        """After a fill was taken back or changed, into a status that the caller has found."""
+        ended = status in ENDED
+        leaves_qty = ZERO if ended else subtract(self.order_qty, cum_qty)
+        in_doubt = InDoubt.NONE if ended else self.in_doubt
+        return replace(self, status=status, cum_qty=cum_qty, leaves_qty=leaves_qty, avg_px=avg_px, in_doubt=in_doubt)
+
     def modified(self, status: OrderStatus, order_qty: Decimal, modify_sent: Terms | None) -> "OrderState":
         """With a new quantity in force; `modify_sent` is what still waits for an answer."""
         leaves_qty = ZERO if status in ENDED else max(subtract(order_qty, self.cum_qty), ZERO)
         return replace(self, status=status, order_qty=order_qty, leaves_qty=leaves_qty, modify_sent=modify_sent)
+
+
+@dataclass(slots=True)
+class Execution:
+    """A fill as it stands now: never written to, replaced when the broker corrects it. `seq` is that of its event."""
+
+    seq: int
+    symbol: str
+    exec_id: str
+    signed_qty: Decimal
+    price: Decimal
+    fee: Money | None
+
+    def same_as(self, symbol: str, signed_qty: Decimal, price: Decimal, fee: Money | None) -> bool:
+        """It says the same."""
+        return (self.symbol, self.signed_qty, self.price, self.fee) == (symbol, signed_qty, price, fee)
 
 
 @dataclass(slots=True, eq=False)
@@ -260,6 +309,12 @@ class Order:
     text: str = ""
     update_time_ns: int = 0
     last_seq: int = 0
+    wait_stage: int = NOT_WAITING
+    """How long the broker has owed an answer, see `waits.py`."""
+    executions: dict[str, Execution] = field(default_factory=dict[str, Execution])
+    """Its fills that stand, by exec_id."""
+    external: bool = False
+    """Placed elsewhere: `order_ref` is the broker's, and there is no owner."""
     broker: str = field(init=False)
     """Name of the broker that has its account, which no modify changes."""
 
@@ -269,12 +324,17 @@ class Order:
     @property
     def cancel_ref(self) -> str:
         """Our id for the last cancel sent to the broker, [A-Z0-9]{1,20}."""
-        return f"{self.order_ref}C{base36(self.cancels)}"
+        return f"{self._own_ref}C{base36(self.cancels)}"
 
     @property
     def modify_ref(self) -> str:
         """Our id for the last modify sent to the broker, [A-Z0-9]{1,20}."""
-        return f"{self.order_ref}M{base36(self.modifies)}"
+        return f"{self._own_ref}M{base36(self.modifies)}"
+
+    @property
+    def _own_ref(self) -> str:
+        """Ours also of an order placed elsewhere: its own ref may be as long as a ref can be."""
+        return order_ref(self.order_id.partition("-")[0], self.number) if self.external else self.order_ref
 
 
 def status_after(status: OrderStatus, trigger: Trigger, cum_qty: Decimal) -> OrderStatus | None:
@@ -283,6 +343,11 @@ def status_after(status: OrderStatus, trigger: Trigger, cum_qty: Decimal) -> Ord
     if after is OrderStatus.WORKING and cum_qty:
         return OrderStatus.PARTIALLY_FILLED
     return after
+
+
+def order_ref(journal_id: str, number: int) -> str:
+    """Our id of an order at its broker, [A-Z0-9]{15}; those of its changes are longer, so none is ever another's."""
+    return f"{journal_id}{base36(number):0>7}"
 
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

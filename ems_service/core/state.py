@@ -6,11 +6,13 @@ everything that decides looks things up.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from ems_service.core.inputs import OrderKey
-from ems_service.core.order import Order, base36
+from ems_service.core.order import Execution, Order, order_ref
 from ems_service.core.positions import Position
 from ems_service.core.values import BrokerState, Environment, Money
+from ems_service.core.waits import Waits
 
 
 @dataclass(slots=True)
@@ -26,6 +28,28 @@ class Broker:
     state: BrokerState = BrokerState.DOWN
     adopted: frozenset[str] = frozenset()
     """Accounts that have been through a recovery: of the others, positions that the broker reports are opening ones."""
+    first_order: int = 1
+    """Number of the first order that can be at this store: older ones went to another one behind the same name."""
+    quarantined: int = 0
+    """Events of it that were not taken as they are."""
+    bound_seq: int = 0
+    """Seq of the event that bound this store: exec_ids of events before it are another store's."""
+
+
+@dataclass(slots=True)
+class Opening:
+    """A position as it was adopted. Fills of events after `seq` came to it."""
+
+    seq: int
+    position: Position
+
+
+@dataclass(slots=True)
+class Mismatch:
+    """What a broker says that it holds."""
+
+    signed_qty: Decimal
+    avg_px: Decimal | None
 
 
 class OrderAway(Exception):
@@ -60,14 +84,24 @@ class State:
     cancel_after_seconds: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """By (principal, client_id): clients whose open orders are canceled when they are lost, each with its grace."""
     brokers: dict[str, Broker] = field(default_factory=dict[str, Broker])
+    waits: dict[str, Waits] = field(default_factory=dict[str, Waits])
+    """By broker: orders whose broker owes an answer."""
+    strays: dict[tuple[str, str], Execution] = field(default_factory=dict[tuple[str, str], Execution])
+    """Fills that stand and whose order nobody knows, by (account, exec_id)."""
+    openings: dict[tuple[str, str], Opening] = field(default_factory=dict[tuple[str, str], Opening])
+    """Positions as they were adopted, by (account, symbol)."""
+    mismatches: dict[tuple[str, str], Mismatch] = field(default_factory=dict[tuple[str, str], Mismatch])
+    """What the broker says it holds where that is not what we hold, by (account, symbol)."""
+    accepted: dict[str, str] = field(default_factory=dict[str, str])
+    """Store that an operator accepted last behind a broker's name."""
 
     def order_id(self, number: int) -> str:
         """Our id of the order with this number, stable and unique over all journals."""
         return f"{self.journal_id}-{number}"
 
     def order_ref(self, number: int) -> str:
-        """Our id of it at its broker, [A-Z0-9]{15}; those of its changes are longer, so none is ever another's."""
-        return f"{self.journal_id}{base36(number):0>7}"
+        """Our id of it at its broker."""
+        return order_ref(self.journal_id, number)
 
     def order(self, order_id: str) -> Order:
         """The order with this id; raises OrderAway when it is not in memory."""
@@ -93,13 +127,15 @@ class State:
         """The order that the principal means; None when there is none, or none that it may see."""
         if key.order_id:
             order = self.orders.get(key.order_id)
-            return order if order is not None and order.principal == principal else None
+            return order if order is not None and (order.external or order.principal == principal) else None
         return self.by_client.get((principal, key.client_id, key.client_order_id))
 
     def order_at(self, broker: str, order_ref: str) -> Order | None:
         """The order that a broker knows by this ref; None when it has none of that."""
         order = self.by_ref.get(order_ref)
-        return order if order is not None and order.broker == broker else None
+        if order is None or order.broker != broker or order.number < self.brokers[broker].first_order:
+            return None
+        return order
 
     def broker_of(self, account: str) -> Broker | None:
         """The broker that has this account, if it is known."""
@@ -107,10 +143,14 @@ class State:
         return broker if broker is not None and account in broker.accounts else None
 
     def open_orders_at(self, broker: str) -> Iterable[Order]:
-        """Orders of a broker that have not ended, oldest first."""
-        return [order for order in self.open_orders.values() if order.broker == broker]
+        """Orders that have not ended and are at this broker's store, oldest first."""
+        return self._at(broker, self.open_orders)
 
     def unsettled_orders_at(self, broker: str) -> Iterable[Order]:
         """The same, and those that an unanswered modify may have live again: what a recovery asks about."""
-        revivable = [order for order in self.revivable_orders.values() if order.broker == broker]
-        return [*self.open_orders_at(broker), *revivable]
+        return [*self._at(broker, self.open_orders), *self._at(broker, self.revivable_orders)]
+
+    def _at(self, broker: str, orders: dict[str, Order]) -> list[Order]:
+        known = self.brokers.get(broker)
+        first = known.first_order if known is not None else 1
+        return [order for order in orders.values() if order.broker == broker and order.number >= first]

@@ -37,7 +37,7 @@ class Wanted:
         """By what never changes of an order."""
         return (
             (self.below is None or order.number < self.below)
-            and order.principal == self.principal
+            and (order.external or order.principal == self.principal)
             and (not self.client_ids or order.client_id in self.client_ids)
             and (not self.accounts or order.terms.account in self.accounts)
             and (not self.symbols or order.terms.symbol in self.symbols)

@@ -31,7 +31,7 @@ from ems_service.servicers.order_pages import OrderPages, Wanted
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.subscription import watching_of
 from ems_service.servicers.trade import Trade
-from ems_service.servicers.unary import WaitFor, settled
+from ems_service.servicers.unary import PRINCIPAL, WaitFor, settled
 from pitline.ems.v1 import trading_service_pb2 as pb
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceServicer
 from pitline_rpc.status import Refused
@@ -39,9 +39,6 @@ from pitline_rpc.status import Refused
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _PAGE_TOKEN = re.compile("[0-9]{1,19}")
-
-PRINCIPAL = "local"
-"""Who every caller is, as long as nobody has to say so: this EMS serves its own machine."""
 
 
 class Trading(TradingServiceServicer):

@@ -18,6 +18,9 @@ from ems_service.limits import UNARY_MARGIN_SECONDS, UNARY_WAIT_SECONDS_MAX
 from pitline.types.v1 import order_pb2
 from pitline_rpc.status import Refused
 
+PRINCIPAL = "local"
+"""Who every caller is, as long as nobody has to say so: this EMS serves its own machine."""
+
 _CODES: dict[int, grpc.StatusCode] = {
     Reason.DUPLICATE_ID: grpc.StatusCode.ALREADY_EXISTS,
     Reason.UNKNOWN_ACCOUNT: grpc.StatusCode.NOT_FOUND,
@@ -45,7 +48,7 @@ async def settled(
     engine: Engine, given: Input, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
 ) -> tuple[order_pb2.Order, bool]:
     """The order once it is where it was waited for, or as it is at the call's deadline; and whether nothing was new."""
-    order, known = _order_of(await engine.ask(given))
+    order, known = order_of(await engine.ask(given))
     if wait_for is not WaitFor.COMMITTED:
         seconds = _seconds_left(context)
         try:
@@ -62,7 +65,8 @@ def _seconds_left(context: grpc.aio.ServicerContext[Any, Any]) -> float:
     return UNARY_WAIT_SECONDS_MAX if left is None else max(left - UNARY_MARGIN_SECONDS, 0.0)
 
 
-def _order_of(decision: Decision) -> tuple[Order, bool]:
+def order_of(decision: Decision) -> tuple[Order, bool]:
+    """The order that a command was about, and whether nothing was new. Raises Refused for a refusal."""
     for item in decision:
         match item:
             case OrderEvent():
@@ -70,11 +74,16 @@ def _order_of(decision: Decision) -> tuple[Order, bool]:
             case Standing():
                 return item.order, True
             case Refusal():
-                code = _CODES.get(item.reason, grpc.StatusCode.FAILED_PRECONDITION)
-                raise Refused(code, reason_name(item.reason), item.text, field=item.field)
+                raise refused(item)
             case _:
                 pass
     raise AssertionError("a command leads to an event of its order, or to an answer")
+
+
+def refused(refusal: Refusal) -> Refused:
+    """A refusal of the core as that of a unary call."""
+    code = _CODES.get(refusal.reason, grpc.StatusCode.FAILED_PRECONDITION)
+    return Refused(code, reason_name(refusal.reason), refusal.text, field=refusal.field)
 
 
 def _is_there(order: Order, wait_for: WaitFor) -> bool:

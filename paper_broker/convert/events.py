@@ -4,7 +4,7 @@ Called by the engine. Events are encoded here once, stored and sent as these byt
 can be written; sums too long for the wire are rounded, which needs more digits than any market has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import assert_never
 
@@ -22,9 +22,10 @@ from paper_broker.core.events import (
     ModifyRejected,
     Rejected,
 )
+from paper_broker.core.feed import Side
 from paper_broker.core.instruments import Listing
-from paper_broker.core.orders import EndedOrder, Fate, Order, Reason
-from pitline.broker.v1 import capabilities_pb2, event_pb2
+from paper_broker.core.orders import EndedOrder, Fate, Order, OrdType, Reason, TimeInForce
+from pitline.broker.v1 import capabilities_pb2, event_pb2, request_pb2
 from pitline.types.v1 import account_pb2, execution_pb2, money_pb2, order_pb2, reason_pb2
 from pitline_rpc.decimals import DECIMALS_MAX, DIGITS_MAX, canonical
 
@@ -35,6 +36,13 @@ _REASONS: Mapping[Reason, reason_pb2.Reason.ValueType] = {
     for reason in Reason
 }
 _FATES: Mapping[Fate, event_pb2.Fate.ValueType] = {fate: event_pb2.Fate.Value(f"FATE_{fate.name}") for fate in Fate}
+_SIDES: Mapping[Side, order_pb2.Side.ValueType] = {side: order_pb2.Side.Value(f"SIDE_{side.name}") for side in Side}
+_ORD_TYPES: Mapping[OrdType, order_pb2.OrdType.ValueType] = {
+    kind: order_pb2.OrdType.Value(f"ORD_TYPE_{kind.name}") for kind in OrdType
+}
+_TIMES_IN_FORCE: Mapping[TimeInForce, order_pb2.TimeInForce.ValueType] = {
+    time: order_pb2.TimeInForce.Value(f"TIME_IN_FORCE_{time.name}") for time in TimeInForce
+}
 
 CAPABILITIES = capabilities_pb2.Capabilities(
     idempotent_submit=True,
@@ -121,7 +129,12 @@ def _write_change(
 
 
 def hello_ack(
-    store_id: str, build: str, highest_epoch: int, accounts: Mapping[str, Account], head_broker_seq: int
+    store_id: str,
+    build: str,
+    highest_epoch: int,
+    accounts: Mapping[str, Account],
+    head_broker_seq: int,
+    other_journal_ids: Sequence[str],
 ) -> event_pb2.BrokerEvent:
     """The answer to hello."""
     return event_pb2.BrokerEvent(
@@ -140,6 +153,35 @@ def hello_ack(
             ],
             capabilities=CAPABILITIES,
             head_broker_seq=head_broker_seq,
+            other_journal_ids=other_journal_ids,
+        )
+    )
+
+
+def external(order: Order) -> event_pb2.BrokerEvent:
+    """An open order that the attached EMS did not name: placed by another, or by one that has lost its memory."""
+    listing = order.listing
+    terms = order_pb2.OrderTerms(
+        symbol=listing.symbol,
+        side=_SIDES[order.side],
+        order_qty=listing.qty_text(order.order_lots),
+        ord_type=_ORD_TYPES[order.ord_type],
+        limit_px="" if order.limit_ticks is None else listing.px_text(order.limit_ticks),
+        time_in_force=_TIMES_IN_FORCE[order.time_in_force],
+    )
+    if order.expire_ns is not None and order.time_in_force is TimeInForce.GTD:
+        terms.expire_time.FromNanoseconds(order.expire_ns)
+    if order.post_only:
+        terms.exec_inst.append(order_pb2.EXEC_INST_POST_ONLY)
+    if order.reduce_only:
+        terms.exec_inst.append(order_pb2.EXEC_INST_REDUCE_ONLY)
+    return event_pb2.BrokerEvent(
+        external_order=event_pb2.ExternalOrder(
+            broker_order_id=order.broker_order_id,
+            order_ref=order.order_ref,
+            account=order.account,
+            terms=terms,
+            cum_qty=listing.qty_text(order.cum_lots),
         )
     )
 
@@ -193,6 +235,11 @@ def balance(account: Account) -> event_pb2.BrokerEvent:
 def recover_end(head_broker_seq: int) -> event_pb2.BrokerEvent:
     """Recovery is over."""
     return event_pb2.BrokerEvent(recover_end=event_pb2.RecoverEnd(head_broker_seq=head_broker_seq))
+
+
+def report_end(what: request_pb2.ReportKind.ValueType) -> event_pb2.BrokerEvent:
+    """A report is complete."""
+    return event_pb2.BrokerEvent(report_end=event_pb2.ReportEnd(what=what))
 
 
 def heartbeat(now_ns: int, receive_ns: int) -> event_pb2.BrokerEvent:

@@ -5,7 +5,7 @@ becomes an `Unreadable`, which the broker rejects in the dialog. Invariant: text
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar, assert_never
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Query:
-    """Say what became of an order."""
+    """Say what became of an order. A request to drop one asks the same: nothing is ever received here and not sent."""
 
     order_ref: str
 
@@ -104,8 +104,13 @@ def check_hello(hello: request_pb2.Hello) -> None:
         raise invalid("OUT_OF_RANGE", "hello.epoch", f"{hello.epoch} is not in 1 .. {EPOCH_MAX}")
     if hello.durability not in (request_pb2.DURABILITY_FSYNC, request_pb2.DURABILITY_FLUSH):
         raise invalid("UNKNOWN_VALUE", "hello.durability", f"{hello.durability} is neither FSYNC nor FLUSH")
-    for i, order_ref in enumerate(hello.open_refs):
-        _checked(order_ref, f"hello.open_refs[{i}]")
+    check_refs(hello.open_refs, "hello.open_refs")
+
+
+def check_refs(order_refs: Sequence[str], place: str) -> None:
+    """Raises Refused for a ref that is malformed."""
+    for i, order_ref in enumerate(order_refs):
+        _checked(order_ref, f"{place}[{i}]")
 
 
 def read(message: request_pb2.BrokerRequest, place: str) -> Request:
@@ -124,6 +129,8 @@ def read(message: request_pb2.BrokerRequest, place: str) -> Request:
             return _modify(order_ref, _checked(modify.request_ref, f"{place}.modify.request_ref"), modify)
         case "query":
             return Query(_checked(message.query.order_ref, f"{place}.query.order_ref"))
+        case "drop":
+            return Query(_checked(message.drop.order_ref, f"{place}.drop.order_ref"))
         case "report":
             what = message.report.what
             if what == request_pb2.REPORT_KIND_UNSPECIFIED or what not in request_pb2.ReportKind.values():
@@ -133,9 +140,10 @@ def read(message: request_pb2.BrokerRequest, place: str) -> Request:
             return StoredUpTo(message.ack_seq.broker_seq)
         case "heartbeat":
             return Heartbeat()
-        case "hello":
-            text = "hello came before on this stream"
-            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text, field=f"{place}.hello")
+        case "hello" | "open_refs":
+            check_refs(message.open_refs.order_refs, f"{place}.open_refs.order_refs")
+            text = f"{kind} comes at the beginning of a stream"
+            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text, field=f"{place}.{kind}")
         case None:
             raise invalid("REQUIRED", f"{place}.kind", "no arm that is known here")
         case _:

@@ -12,7 +12,7 @@ import grpc.aio
 
 from paper_broker.convert import market
 from paper_broker.convert.events import CAPABILITIES
-from paper_broker.convert.requests import Request, check_hello, check_symbol, invalid, read
+from paper_broker.convert.requests import Request, check_hello, check_refs, check_symbol, invalid, read
 from paper_broker.core.instruments import Listing
 from paper_broker.engine import Engine
 from paper_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX, NAME_LENGTH_MAX
@@ -52,17 +52,19 @@ class BrokerServicer:
 
         The end of the requests alone ends nothing: events go on.
         """
-        first = await anext(aiter(requests), TradesRequest())
-        session = Session(context.write, _hello(first))
+        hello, rest = await _hello(requests)
+        session = Session(context.write, hello)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(session.out.until_ended())
                 tasks.create_task(session.recover(self._read_events))
                 tasks.create_task(session.out.run())
+                tasks.create_task(session.watch_silence())
                 await self._engine.attach(session)
-                if len(first.requests) > 1:
-                    await self._engine.ask(session, _read_batch(first, after=1))
+                if rest:
+                    await self._engine.ask(session, rest)
                 async for batch in requests:
+                    session.heard()
                     await self._engine.ask(session, _read_batch(batch))
         finally:
             session.gone = True
@@ -119,13 +121,27 @@ class BrokerServicer:
                 assert_never(arm)
 
 
-def _hello(first: TradesRequest) -> Hello:
-    if not first.requests or first.requests[0].WhichOneof("kind") != "hello":
+async def _hello(requests: AsyncIterator[TradesRequest]) -> tuple[Hello, list[Request]]:
+    """The hello with all its open refs, and the requests that came with the last of them."""
+    batch = await anext(requests, TradesRequest())
+    if not batch.requests or batch.requests[0].WhichOneof("kind") != "hello":
         text = "the first request of a stream is hello"
         raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text, field="requests[0].hello")
-    hello = first.requests[0].hello
+    hello = batch.requests[0].hello
     check_hello(hello)
-    return hello
+    more, place = hello.more_open_refs, 1
+    while more:
+        if place == len(batch.requests):
+            batch, place = await anext(requests, TradesRequest()), 0
+        if not batch.requests or batch.requests[place].WhichOneof("kind") != "open_refs":
+            text = "hello said that more open_refs follow"
+            field = f"requests[{place}].open_refs"
+            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text, field=field)
+        refs = batch.requests[place].open_refs
+        check_refs(refs.order_refs, f"requests[{place}].open_refs.order_refs")
+        hello.open_refs.extend(refs.order_refs)
+        more, place = refs.more, place + 1
+    return hello, _read_batch(batch, after=place)
 
 
 def _read_batch(batch: TradesRequest, after: int = 0) -> list[Request]:

@@ -1,9 +1,13 @@
 """Row 16: a cancel that comes before the broker's ack waits in the EMS, and leaves right after the ack."""
 
+from pathlib import Path
+
 from pitline.types.v1.order_pb2 import ORDER_STATUS_PENDING_NEW
+from support.desk import Desk
 from support.lines import lines
 from support.orders import buy
-from support.stack import SimStack
+from support.sim import Sim
+from support.stack import SimStack, ems_process
 
 
 async def test_a_cancel_before_the_ack_reaches_the_broker_right_after_it(on_sim: SimStack) -> None:
@@ -162,3 +166,35 @@ async def test_a_second_cancel_of_the_same_order_sends_nothing_more(on_sim: SimS
         sim.ack(order_ref)
         await a.sees("order_canceled", "a-1")
         assert sim.count("cancel") == 1
+
+
+async def test_a_waiting_cancel_survives_a_crash_of_the_ems(tmp_path: Path) -> None:
+    async with Sim() as sim:
+        sim.hold_acks()
+        ems = ems_process(tmp_path, "SIM", sim.address)
+        await ems.start()
+        desk = Desk(ems.address, account="sim.main")
+        try:
+            await desk.until_broker()
+            async with desk.client("A") as a:
+                await a.opened()
+                a.submit("a-1", buy("1", "X-USD", limit="100"))
+                order_ref = (await sim.next_order()).order_ref
+                a.cancel("a-1")
+                await a.sees("cancel_stashed", "a-1")
+                await ems.kill()
+            await sim.until(lambda: not sim.trades_streams, "the stream is gone")
+            sim.ack(order_ref)
+            assert sim.count("cancel") == 0
+            await ems.start()
+            async with desk.client("A", resume=a.token) as again:
+                await again.sees("order_canceled", "a-1")
+                assert [line for line in lines(again.news) if " a-1 " in line] == [
+                    "order_acked a-1 WORKING",
+                    "cancel_requested a-1 PENDING_CANCEL",
+                    "order_canceled a-1 CANCELED",
+                ]
+            assert (sim.count("order"), sim.count("cancel")) == (1, 1)
+        finally:
+            await desk.close()
+            await ems.stop()

@@ -25,7 +25,7 @@ from ems_service.folding import folded
 from ems_service.inspection import verify
 from ems_service.journal import Journal
 from ems_service.journal_rows import JournalError
-from support.ems_core import ALICE, JOURNAL_ID, PRINCIPAL, Core, connected, picture
+from support.ems_core import ALICE, JOURNAL_ID, PRINCIPAL, Core, connected, picture, terms
 
 
 class Past:
@@ -106,6 +106,11 @@ def test_a_snapshot_reads_back_as_it_was() -> None:
     core.fill("NOBODYS", "1", exec_id="E-N")
     core.reports_cash(Money(Decimal("1000.5"), "USD"))
     core.take(inputs.OnLoss(Cause(PRINCIPAL, ALICE), 7))
+    core.has_external("X1", terms(qty="2.5"), "0.5")
+    core.reports_position("77", "90")
+    core.adopt_position()
+    core.reports_position("78", "90")
+    core.accept("store-2")
     empty = State(JOURNAL_ID)
     same = [field.name for field in fields(State) if getattr(core.state, field.name) == getattr(empty, field.name)]
     assert same == ["journal_id", "revivable_orders"]  # nothing is left out of this test that a snapshot must hold
@@ -220,8 +225,9 @@ def test_every_input_that_names_an_order_brings_it_back() -> None:
     named = {
         kind
         for kind in get_args(inputs.Input)
-        if {field.name for field in fields(kind)} & {"order_ref", "key", "client_order_id"}
+        if {field.name for field in fields(kind)} & {"order_ref", "order_id", "now", "key", "client_order_id"}
     }
+    named.remove(inputs.ExternalOrder)  # it is named by the broker's ref, and never leaves
     assert named == set(recall._LOOKING)  # pyright: ignore[reportPrivateUsage]  # the table itself
 
 

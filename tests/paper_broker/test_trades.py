@@ -310,7 +310,9 @@ async def test_reports_tell_what_is_held(ems: BrokerDialog, market: ScriptedMark
     )
     position = (await ems.hears("position")).position
     assert (position.account, position.symbol, position.signed_qty, position.avg_px) == ("main", "X-USD", "-2", "99")
+    assert (await ems.hears("report_end")).report_end.what == REPORT_KIND_POSITIONS
     assert (await ems.hears("ref_state")).ref_state.order_ref == "O2"
+    assert (await ems.hears("report_end")).report_end.what == REPORT_KIND_OPEN_ORDERS
     balances = [(await ems.hears("balance")).balance for _ in range(2)]
     assert [(balance.account, balance.cash[0].amount) for balance in balances] == [
         ("main", "1000197.802"),

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from ems_service.core import ems, inputs
+from ems_service.core.doubt import next_deadline
 from ems_service.core.ems import Decision
 from ems_service.core.events import Event
 from ems_service.core.inputs import Cause, Input, OrderKey
@@ -43,7 +44,7 @@ LISTING = Listing(
     max_qty=Decimal(1000),
     min_notional=Decimal(10),
 )
-OFFER = Offer(frozenset(OrdType), frozenset(TimeInForce), {SYMBOL: LISTING})
+OFFER = Offer(frozenset(OrdType), frozenset(TimeInForce), {SYMBOL: LISTING}, modify=True, query_by_ref=True)
 
 
 def terms(
@@ -110,6 +111,38 @@ class Core:
         """The client did not come back."""
         return self.take(inputs.Disconnected(Cause(PRINCIPAL, client_id)))
 
+    def modify(self, name: str, *, qty: str = "", limit: str = "") -> list[str]:
+        """By the id that Alice gave it; what is not given stays."""
+        wanted = (Decimal(qty) if qty else None, Decimal(limit) if limit else None)
+        return self.take(
+            inputs.Modify(Cause(PRINCIPAL, ALICE), OrderKey(client_order_id=name, client_id=ALICE), *wanted)
+        )
+
+    # Time, and an operator.
+
+    def silent_for(self, answer_times: int) -> list[str]:
+        """So many answer times go by, each deadline is given when it comes, and the broker says nothing."""
+        end_ns = self.now_ns + answer_times * self.market.answer_ns
+        said: list[str] = []
+        while (deadline_ns := next_deadline(self.state, self.market)) is not None and deadline_ns <= end_ns:
+            self.now_ns = max(self.now_ns, deadline_ns)
+            said += self.take(inputs.TimePassed(Cause()))
+        self.now_ns = end_ns
+        return said
+
+    def resolve(self, name: str, resolution: inputs.Resolution) -> list[str]:
+        """An operator says what became of an order."""
+        cause = Cause("olga")
+        return self.take(inputs.ResolveOrder(cause, self.order(name).order_id, resolution, "told on the phone"))
+
+    def accept(self, store_id: str) -> list[str]:
+        """An operator accepts another store."""
+        return self.take(inputs.AcceptStore(Cause("olga"), "paper", store_id))
+
+    def adopt_position(self, account: str = "paper.main") -> list[str]:
+        """An operator takes the broker's quantity for ours."""
+        return self.take(inputs.AdoptPosition(Cause("olga"), account, SYMBOL))
+
     # The process and the line to the broker.
 
     def start(self) -> list[str]:
@@ -123,10 +156,12 @@ class Core:
         accounts: tuple[str, ...] = ("paper.main",),
         head: int = 0,
         environment: Environment = Environment.PAPER,
+        remembers: tuple[str, ...] = (),
     ) -> list[str]:
-        """The broker said who it is."""
+        """The broker said who it is, and which other journals of this EMS it remembers."""
         currencies = ("USD",) * len(accounts)
-        return self.take(inputs.Hello(Cause(broker="paper"), store_id, environment, accounts, currencies, head))
+        cause = Cause(broker="paper")
+        return self.take(inputs.Hello(cause, store_id, environment, accounts, currencies, head, remembers))
 
     def link(self, state: BrokerState, text: str = "", *, venue: bool = False) -> list[str]:
         """The stream came or went, or with `venue` the broker's own line to its venue."""
@@ -189,16 +224,59 @@ class Core:
         """The day is over."""
         return self.take(inputs.Expired(self._logged(), self.ref(name), "end of day", self.now_ns))
 
-    def says(self, name: str, fate: Fate) -> list[str]:
-        """What became of an order; no part of the broker's log."""
+    def modifies(self, name: str) -> list[str]:
+        """It takes the modify that is out."""
+        order = self.order(name)
+        wanted = order.state.modify_sent
+        assert wanted is not None, f"no modify of {name} is out"
+        where = (self._logged(), order.order_ref, order.modify_ref, "")
+        return self.take(inputs.Modified(*where, wanted.order_qty, wanted.limit_px, self.now_ns))
+
+    def refuses_modify(self, name: str) -> list[str]:
+        """It does not take the modify that is out."""
+        order = self.order(name)
+        where = (self._logged(), order.order_ref, order.modify_ref)
+        return self.take(inputs.ModifyRejected(*where, Reason.BROKER_REJECTED, "no"))
+
+    def says(self, name: str, fate: Fate, *, asked: bool = False) -> list[str]:
+        """What became of an order, in recovery or asked by a query; no part of the broker's log."""
         cum_qty, broker_order_id = Decimal(0), f"B-{name}"
-        reason = Reason.BROKER_REJECTED
-        return self.take(inputs.RefState(self._said(), self.ref(name), fate, cum_qty, reason, "so", broker_order_id))
+        where = (self._said(), self.ref(name), fate, cum_qty, Reason.BROKER_REJECTED)
+        return self.take(inputs.RefState(*where, "so", broker_order_id, asked))
 
     def reports_position(self, signed_qty: str, avg_px: str = "") -> list[str]:
         """What it holds."""
         average = Decimal(avg_px) if avg_px else None
         return self.take(inputs.PositionReport(self._said(), "paper.main", SYMBOL, Decimal(signed_qty), average))
+
+    def reported_all(self, *held: tuple[str, str]) -> list[str]:
+        """It has reported all its positions."""
+        return self.take(inputs.PositionsReported(self._said(), frozenset(held)))
+
+    def reported_open(self, *names: str) -> list[str]:
+        """It has reported all its open orders."""
+        refs = frozenset(self.ref(name) for name in names)
+        return self.take(inputs.OpenOrdersReported(self._said(), refs))
+
+    def busts(self, name: str, exec_id: str) -> list[str]:
+        """It takes a fill back."""
+        where = (self._logged(), self.ref(name), "paper.main", SYMBOL)
+        return self.take(inputs.TradeCanceled(*where, exec_id, b"bust"))
+
+    def corrects(self, name: str, exec_id: str, signed_qty: str, price: str, new_id: str = "") -> list[str]:
+        """It changes a fill."""
+        now = self.execution(name, signed_qty, price, new_id or exec_id)
+        return self.take(inputs.TradeCorrected(now.cause, exec_id, now, b"correction"))
+
+    def has_external(self, order_ref: str, asked: Terms, cum_qty: str = "0", *, logged: bool = False) -> list[str]:
+        """An order placed elsewhere is open there."""
+        cause = self._logged() if logged else self._said()
+        where = (cause, order_ref, f"B-{order_ref}", asked)
+        return self.take(inputs.ExternalOrder(*where, Decimal(cum_qty), b"external"))
+
+    def mumbles(self) -> list[str]:
+        """It says what nobody understands."""
+        return self.take(inputs.Unreadable(self._logged(), b"\x01", "a fill of 'NaN'"))
 
     def reports_cash(self, *cash: Money, logged: bool = False) -> list[str]:
         """What it holds in cash."""

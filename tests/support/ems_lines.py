@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from ems_service.core import events
 from ems_service.core.events import Answer, Event, OrderEvent
-from ems_service.core.order import CancelStage, OrderState
+from ems_service.core.order import CancelStage, Execution, OrderState
 from ems_service.core.values import InDoubt, Reason
 from pitline_rpc.decimals import canonical as qty
 
@@ -35,10 +35,22 @@ def line(item: Event | Answer) -> str:
         case OrderEvent():
             said = " ".join(word for word in (_word(item), item.order.client_order_id, *_details(item)) if word)
             return f"{said}: {standing(item.after)}"
+        case events.FillQuarantined():
+            return f"quarantined_fill {qty(item.signed_qty)} @ {qty(item.price)}"
         case events.UnknownFill():
             return f"unknown_fill {qty(item.signed_qty)} @ {qty(item.price)}"
         case events.PositionChanged():
             return f"position {qty(item.position.signed_qty)} @ {px(item.position.avg_px)}"
+        case events.UnknownTradeCanceled():
+            return f"unknown_trade_canceled {_fill(item.execution)}"
+        case events.UnknownTradeCorrected():
+            return f"unknown_trade_corrected {item.exec_id} to {_fill(item.execution)}"
+        case events.PositionMismatch():
+            return f"mismatch {qty(item.signed_qty)}, broker {qty(item.broker_signed_qty)}"
+        case events.Quarantined():
+            return f"quarantined {item.text}"
+        case events.StoreAccepted():
+            return f"accepted {item.broker} {item.store_id}"
         case events.PositionAdopted():
             return f"adopted {qty(item.position.signed_qty)} @ {px(item.position.avg_px)}"
         case events.Balance():
@@ -61,9 +73,14 @@ _WORDS: dict[type[OrderEvent], str] = {
     events.OrderRouted: "routed",
     events.OrderDenied: "denied",
     events.RequestSentAgain: "sent_again",
+    events.DropRequested: "drop_requested",
+    events.FateAsked: "fate_asked",
     events.OrderAcked: "acked",
     events.OrderRejected: "rejected",
     events.OrderFilled: "filled",
+    events.TradeCanceled: "trade_canceled",
+    events.TradeCorrected: "trade_corrected",
+    events.ExternalOrder: "external",
     events.CancelRequested: "cancel_requested",
     events.CancelStashed: "cancel_stashed",
     events.CancelRejected: "cancel_rejected",
@@ -87,6 +104,14 @@ def _details(event: OrderEvent) -> list[str]:
         case events.OrderFilled():
             flags = [flag.name for flag in event.flags]
             return [f"{qty(event.signed_qty)} @ {qty(event.price)}", *flags]
+        case events.TradeCanceled():
+            return [_fill(event.execution)]
+        case events.TradeCorrected():
+            return [event.exec_id, "to", _fill(event.execution)]
+        case events.ExternalOrder():
+            return [event.order.order_ref]
+        case events.FateAsked():
+            return [str(event.stage)]
         case events.OrderAcked():
             return ["implied" if event.implied else event.broker_order_id]
         case events.OrderDenied():
@@ -95,6 +120,10 @@ def _details(event: OrderEvent) -> list[str]:
             return [Reason(event.reason).name] if event.reason else []
         case _:
             return []
+
+
+def _fill(execution: Execution) -> str:
+    return f"{execution.exec_id} {qty(execution.signed_qty)} @ {qty(execution.price)}"
 
 
 def px(number: Decimal | None) -> str:

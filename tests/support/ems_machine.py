@@ -179,10 +179,20 @@ class EmsMachine(RuleBasedStateMachine):
         again.cause = self.logged()
         self.take(again)
 
-    @rule(number=ANY_ORDER, fate=st.sampled_from(Fate))
-    def tells_a_fate(self, number: int, fate: Fate) -> None:
+    @rule(number=ANY_ORDER, fate=st.sampled_from(Fate), asked=st.booleans())
+    def tells_a_fate(self, number: int, fate: Fate, asked: bool = False) -> None:
         cause, ref = Cause(broker="paper"), self.ref(number)
-        self.take(inputs.RefState(cause, ref, fate, Decimal(0), Reason.BROKER_REJECTED, "so", f"B-{ref}"))
+        self.take(inputs.RefState(cause, ref, fate, Decimal(0), Reason.BROKER_REJECTED, "so", f"B-{ref}", asked))
+
+    @rule(answer_times=st.sampled_from([1, 2, 4, 20]))
+    def is_silent(self, answer_times: int) -> None:
+        self.now_ns += answer_times * self.market.answer_ns
+        self.take(inputs.TimePassed(Cause()))
+
+    @rule(number=ANY_ORDER, resolution=st.sampled_from(inputs.Resolution))
+    def an_operator_resolves(self, number: int, resolution: inputs.Resolution) -> None:
+        order_id = f"{JOURNAL_ID}-{self.order_number(number)}"
+        self.take(inputs.ResolveOrder(Cause("olga"), order_id, resolution, "told on the phone"))
 
     @rule(talk=st.sampled_from(TALKS), number=prices)
     def talks(self, talk: str, number: Decimal) -> None:
@@ -267,6 +277,9 @@ class EmsMachine(RuleBasedStateMachine):
             case events.PositionAdopted():
                 self.applied = {key: fill for key, fill in self.applied.items() if key[0] != event.position.account}
                 self.opening[event.position.account] = event.position.signed_qty
+            case events.FillQuarantined():
+                assert isinstance(given, inputs.Filled)
+                assert (given.account, given.exec_id) in self.counted
             case events.OrderFilled() | events.UnknownFill():
                 assert isinstance(given, inputs.Filled)
                 identity = (given.account, given.exec_id)
@@ -299,8 +312,10 @@ class EmsMachine(RuleBasedStateMachine):
             if state.is_open:
                 assert state.cum_qty + state.leaves_qty == state.order_qty
                 assert state.leaves_qty > 0
-                assert (state.modify_sent is not None) == (state.status is OrderStatus.PENDING_REPLACE)
-                assert (state.cancel_stage is CancelStage.SENT) == (state.status is OrderStatus.PENDING_CANCEL)
+                canceling = state.cancel_stage is CancelStage.SENT
+                assert canceling == (state.status is OrderStatus.PENDING_CANCEL)
+                modifying = state.modify_sent is not None and not canceling
+                assert modifying == (state.status is OrderStatus.PENDING_REPLACE)
                 assert state.cancel_stage is CancelStage.NONE or state.modify_stashed is None, "a cancel discards it"
             else:
                 assert state.leaves_qty == 0
@@ -324,6 +339,18 @@ class EmsMachine(RuleBasedStateMachine):
         assert [order.number for order in orders.values()] == list(range(1, self.state.orders_made + 1))
         assert len(self.state.by_client) == len(orders)
         assert all(self.state.by_ref[order.order_ref] is order for order in self.state.open_orders.values())
+
+    @invariant()
+    def who_owes_an_answer_is_waited_for(self) -> None:
+        waiting = {
+            order_id: stage
+            for waits in self.state.waits.values()
+            for stage, orders in enumerate(waits.stages)
+            for order_id in orders
+        }
+        orders = self.state.orders
+        assert waiting.keys() == {key for key, order in orders.items() if order.state.awaits}
+        assert all(orders[key].wait_stage == stage for key, stage in waiting.items())
 
     @invariant()
     def positions_are_the_sum_of_unique_fills(self) -> None:

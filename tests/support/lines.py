@@ -76,6 +76,14 @@ def _words(event: Event) -> list[str]:
         case "broker_status":
             state = BrokerState.Name(event.broker_status.state).removeprefix("BROKER_STATE_")
             return [kind, event.broker_status.broker, state]
+        case "trade_canceled" | "trade_corrected":
+            fill = f"{change.exec_id} {change.fill.signed_qty} @ {change.fill.price}"
+            status = status_name(event.state.status) if event.HasField("state") else ""
+            return [kind, event.client_order_id, status, fill]
+        case "external_order":
+            return [kind, change.order.order_ref, status_name(event.state.status)]
+        case "position_mismatch":
+            return [kind, event.account, change.symbol, f"{change.signed_qty}, broker {change.broker_signed_qty}"]
         case "opened":
             mode = Opened.Mode.Name(event.opened.mode).removeprefix("MODE_")
             why = event.opened.snapshot_reason

@@ -6,6 +6,7 @@ so. It keeps a truthful record of what it was asked, and a dense log of what it 
 
 import uuid
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 import grpc
 import grpc.aio
@@ -22,9 +23,11 @@ from pitline.broker.v1.event_pb2 import (
     Ack,
     BalanceReport,
     BrokerEvent,
+    BrokerHeartbeat,
     Canceled,
     CancelRejected,
     Expired,
+    ExternalOrder,
     HelloAck,
     Modified,
     ModifyRejected,
@@ -33,8 +36,20 @@ from pitline.broker.v1.event_pb2 import (
     RecoverEnd,
     RefState,
     Rejected,
+    ReportEnd,
+    TradeCanceled,
+    TradeCorrected,
 )
-from pitline.broker.v1.request_pb2 import BrokerRequest, CancelOrder, Hello, ModifyOrder, NewOrder
+from pitline.broker.v1.request_pb2 import (
+    REPORT_KIND_OPEN_ORDERS,
+    REPORT_KIND_POSITIONS,
+    BrokerRequest,
+    CancelOrder,
+    Hello,
+    ModifyOrder,
+    NewOrder,
+    ReportKind,
+)
 from pitline.types.v1.account_pb2 import ENVIRONMENT_PAPER, Account, Environment
 from pitline.types.v1.execution_pb2 import Fill
 from pitline.types.v1.money_pb2 import Money
@@ -49,6 +64,8 @@ from pitline.types.v1.order_pb2 import (
     TIME_IN_FORCE_GTC,
     TIME_IN_FORCE_GTD,
     TIME_IN_FORCE_IOC,
+    OrderTerms,
+    Side,
 )
 from pitline.types.v1.reason_pb2 import (
     REASON_BROKER_REJECTED,
@@ -58,6 +75,7 @@ from pitline.types.v1.reason_pb2 import (
     Reason,
 )
 from pitline_rpc.channel import SERVER_OPTIONS
+from pitline_rpc.decimals import canonical
 from support.sim_market import SimMarket, now
 from support.sim_order import SimOrder
 from support.sim_streams import SimServicer, TradesStream
@@ -98,10 +116,13 @@ class Sim:
         self.environment: Environment.ValueType = ENVIRONMENT_PAPER
         self.accounts = [Account(account=a, environment=ENVIRONMENT_PAPER, base_currency="USD") for a in accounts]
         self.market = SimMarket()
-        # What recovery reports beside the log; a test changes them before the EMS says hello.
+        # What recovery reports beside the log; a test changes them before the EMS says hello. Without positions: the
+        # sums of the fills.
         self.positions: list[PositionReport] = []
         self.balances: list[BalanceReport] = []
         self.fates: dict[str, RefState] = {}
+        self.externals: list[ExternalOrder] = []
+        self.other_journal_ids: list[str] = []
         # The record.
         self.requests: list[BrokerRequest] = []
         self.log: list[BrokerEvent] = []
@@ -117,6 +138,8 @@ class Sim:
         self._on_ordered: Callable[[str], None] | None = None
         self._on_modifying: Callable[[str], None] | None = None
         self._losing_orders = False
+        self._mute = False
+        self._frozen = False
         self._delivering = True
         self._changes = Changes(self._shown)
         self._server: grpc.aio.Server | None = None
@@ -165,6 +188,18 @@ class Sim:
         """Until the next hello new orders are lost on their way: recorded among the requests, and never received."""
         self._losing_orders = True
 
+    def find_orders(self) -> None:
+        """From now on new orders arrive again."""
+        self._losing_orders = False
+
+    def be_mute(self, mute: bool = True) -> None:
+        """From now on, or until then, queries stay without an answer."""
+        self._mute = mute
+
+    def freeze(self, frozen: bool = True) -> None:
+        """From now on, or until then, no word comes from here, and the connection stays: it is half open."""
+        self._frozen = frozen
+
     def hold_cancels(self) -> None:
         """From now on cancels wait for `cancel` or `refuse_cancel`."""
         self._holding_cancels = True
@@ -178,6 +213,90 @@ class Sim:
         self._on_ordered, self._on_modifying = ordered, modifying
 
     # What to say
+
+    def place_elsewhere(self, order_ref: str, side: Side.ValueType, qty: str, limit: str, cum_qty: str = "0") -> None:
+        """Somebody else has an order open here, from now on told in recovery."""
+        asked = NewOrder(
+            order_ref=order_ref, account=self.accounts[0].account, symbol="X-USD", side=side, order_qty=qty,
+            ord_type=ORD_TYPE_LIMIT, limit_px=limit, time_in_force=TIME_IN_FORCE_GTC,
+        )  # fmt: skip
+        order = SimOrder(asked, broker_order_id=f"EXT-{order_ref}")
+        order.live, order.cum_qty = True, Decimal(cum_qty)
+        self.orders[order_ref] = order
+        terms = OrderTerms(
+            symbol="X-USD", side=side, order_qty=qty, ord_type=ORD_TYPE_LIMIT, limit_px=limit,
+            time_in_force=TIME_IN_FORCE_GTC,
+        )  # fmt: skip
+        external = ExternalOrder(
+            broker_order_id=order.broker_order_id,
+            order_ref=order_ref,
+            account=asked.account,
+            terms=terms,
+            cum_qty=cum_qty,
+        )
+        self.externals.append(external)
+
+    def fill_of_nobody(self, order_ref: str, signed_qty: str, px: str, *, exec_id: str = "") -> None:
+        """A fill of an order that nobody placed here."""
+        fill = Fill(
+            exec_id=exec_id or f"E{self.head_broker_seq + 1}", signed_qty=signed_qty, price=px, market_time=now()
+        )
+        said = OrderFill(order_ref=order_ref, account=self.accounts[0].account, symbol="X-USD", fill=fill)
+        self.send(BrokerEvent(fill=said))
+
+    def bust(self, order_ref: str, exec_id: str) -> None:
+        """A fill is taken back."""
+        account = self.accounts[0].account
+        taken = TradeCanceled(order_ref=order_ref, account=account, symbol="X-USD", exec_id=exec_id)
+        self.send(BrokerEvent(trade_canceled=taken))
+
+    def correct(self, order_ref: str, exec_id: str, signed_qty: str, px: str, *, new_id: str = "") -> None:
+        """A fill is changed, and gets a new id if one is given."""
+        fill = Fill(exec_id=new_id or exec_id, signed_qty=signed_qty, price=px, market_time=now())
+        changed = TradeCorrected(
+            order_ref=order_ref, account=self.accounts[0].account, symbol="X-USD", exec_id=exec_id, fill=fill
+        )
+        self.send(BrokerEvent(trade_corrected=changed))
+
+    def report_positions(self) -> None:
+        """Say what is held, all of it, as if asked."""
+        for stream in self.trades_streams:
+            for position in self._held():
+                stream.put(BrokerEvent(position=position))
+            stream.put(BrokerEvent(report_end=ReportEnd(what=REPORT_KIND_POSITIONS)))
+
+    def _held(self) -> list[PositionReport]:
+        """What the test says, or what the fills in the log make, each counted once."""
+        if self.positions:
+            return self.positions
+        fills: dict[str, tuple[str, str, Decimal]] = {}
+        for event in self.log:
+            match event.WhichOneof("change"):
+                case "fill" if event.fill.fill.signed_qty != "NaN":
+                    said = event.fill
+                    qty = Decimal(said.fill.signed_qty)
+                    fills.setdefault(said.fill.exec_id, (said.account, said.symbol, qty))
+                case "trade_canceled":
+                    fills.pop(event.trade_canceled.exec_id, None)
+                case "trade_corrected":
+                    now_it = event.trade_corrected
+                    fills.pop(now_it.exec_id, None)
+                    fills[now_it.fill.exec_id] = (now_it.account, now_it.symbol, Decimal(now_it.fill.signed_qty))
+                case _:
+                    pass
+        sums: dict[tuple[str, str], Decimal] = {}
+        for account, symbol, qty in fills.values():
+            sums[account, symbol] = sums.get((account, symbol), Decimal(0)) + qty
+        return [
+            PositionReport(account=account, symbol=symbol, signed_qty=canonical(qty))
+            for (account, symbol), qty in sums.items()
+        ]
+
+    def become_another_store(self) -> None:
+        """Everything is forgotten, and the store is a new one."""
+        self.store_id = f"sim-{uuid.uuid4().hex[:12]}"
+        self.log.clear()
+        self.orders.clear()
 
     @property
     def head_broker_seq(self) -> int:
@@ -328,9 +447,17 @@ class Sim:
         self._changes.notify()
 
     def on_request(self, stream: TradesStream, request: BrokerRequest) -> None:
-        """A request arrived on a trades stream."""
-        self.requests.append(request)
+        """A request arrived on a trades stream. Signs of life and calls for reports are answered and not recorded."""
         kind = request.WhichOneof("kind")
+        if self._frozen:
+            return
+        if kind == "heartbeat":
+            stream.put(BrokerEvent(time=now(), heartbeat=BrokerHeartbeat()))
+            return
+        if kind == "report":
+            self._report(stream, request.report.what)
+            return
+        self.requests.append(request)
         if not stream.ems_id and kind != "hello":
             stream.end(grpc.StatusCode.FAILED_PRECONDITION, "the first request is hello")
         match kind:
@@ -342,9 +469,17 @@ class Sim:
                 self._on_cancel(request.cancel)
             case "modify":
                 self._on_modify(request.modify)
+            case "query" if self._mute:
+                pass
             case "query":
                 stream.put(BrokerEvent(time=now(), ref_state=self._ref_state(request.query.order_ref)))
-            case "report" | "ack_seq" | "heartbeat":
+            case "drop":
+                self._on_drop(stream, request.drop.order_ref)
+            case "open_refs":
+                stream.open_refs += request.open_refs.order_refs
+                if not request.open_refs.more:
+                    self._recover(stream)
+            case "ack_seq":
                 pass
             case None:
                 raise AssertionError(f"not known: {request}")
@@ -362,27 +497,46 @@ class Sim:
                 other.end(grpc.StatusCode.ABORTED, "a newer stream took over")
         stream.ems_id = hello.ems_id
         self._losing_orders = False
-        since = hello.last_broker_seq if hello.HasField("last_broker_seq") else self.head_broker_seq
+        stream.since = hello.last_broker_seq if hello.HasField("last_broker_seq") else self.head_broker_seq
+        stream.highest_epoch = highest
+        stream.open_refs += hello.open_refs
+        if not hello.more_open_refs:
+            self._recover(stream)
+
+    def _recover(self, stream: TradesStream) -> None:
+        named = set(stream.open_refs)
         hello_ack = HelloAck(
             store_id=self.store_id,
             environment=self.environment,
             build="sim",
-            highest_epoch=highest,
+            highest_epoch=stream.highest_epoch,
+            other_journal_ids=self.other_journal_ids,
             accounts=self.accounts,
             capabilities=self.capabilities,
             head_broker_seq=self.head_broker_seq,
         )
         answer = [
             BrokerEvent(hello_ack=hello_ack),
-            *self.log[since:],
-            *(BrokerEvent(ref_state=self._ref_state(ref)) for ref in hello.open_refs),
-            *(BrokerEvent(position=position) for position in self.positions),
+            *self.log[stream.since :],
+            *(BrokerEvent(ref_state=self._ref_state(ref)) for ref in stream.open_refs),
+            *(BrokerEvent(external_order=one) for one in self.externals if one.order_ref not in named),
+            *(BrokerEvent(position=position) for position in self._held()),
             *(BrokerEvent(balance=balance) for balance in self.balances),
             BrokerEvent(recover_end=RecoverEnd(head_broker_seq=self.head_broker_seq)),
         ]
         for event in answer:
             stream.put(event)
         stream.live = True
+
+    def _report(self, stream: TradesStream, what: ReportKind.ValueType) -> None:
+        if what == REPORT_KIND_POSITIONS:
+            self.report_positions()
+            return
+        if what == REPORT_KIND_OPEN_ORDERS:
+            for order in self.orders.values():
+                if order.is_open and order.live:
+                    stream.put(BrokerEvent(ref_state=order.ref_state()))
+        stream.put(BrokerEvent(report_end=ReportEnd(what=what)))
 
     def _on_order(self, asked: NewOrder) -> None:
         if self._losing_orders:
@@ -395,6 +549,11 @@ class Sim:
             self._on_ordered(asked.order_ref)
         elif not self._holding_acks:
             self.ack(asked.order_ref)
+
+    def _on_drop(self, stream: TradesStream, order_ref: str) -> None:
+        self._story.append((order_ref, "gets drop"))
+        self.fates.pop(order_ref, None)
+        stream.put(BrokerEvent(time=now(), ref_state=self._ref_state(order_ref)))
 
     def _on_cancel(self, asked: CancelOrder) -> None:
         self._story.append((asked.order_ref, "gets cancel"))

@@ -81,6 +81,10 @@ class TradesStream(Outgoing[BrokerEvent]):
         super().__init__()
         self.ems_id = ""
         self.live = False
+        # What its hello said.
+        self.since = 0
+        self.highest_epoch = 0
+        self.open_refs: list[str] = []
 
 
 class QuotesStream(Outgoing[MarketUpdate | str]):

@@ -18,6 +18,9 @@ from support.script import ScriptedMarket
 from support.services import InProcess, Listening, Subprocess
 from support.sim import Sim
 
+ANSWER_SECONDS = 60.0
+"""Time of a broker for an answer where a test is not about it: what the test holds back is not asked about."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimStack:
@@ -49,10 +52,12 @@ class ProcessStack:
 
 
 @asynccontextmanager
-async def sim_stack(folder: Path, sim: Sim | None = None) -> AsyncGenerator[SimStack]:
+async def sim_stack(
+    folder: Path, sim: Sim | None = None, *, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncGenerator[SimStack]:
     """An EMS that has found its scripted broker."""
     async with sim or Sim() as broker:
-        ems = ems_in_process(folder / "ems", {"sim": broker.address})
+        ems = ems_in_process(folder / "ems", {"sim": broker.address}, answer_seconds=answer_seconds)
         await ems.start()
         desk = Desk(ems.address, account="sim.main")
         try:
@@ -99,12 +104,21 @@ async def process_stack(folder: Path) -> AsyncGenerator[ProcessStack]:
         await paper.stop()
 
 
-def ems_in_process(data_dir: Path, brokers: Mapping[str, str], durability: Durability = "flush") -> InProcess:
+def ems_in_process(
+    data_dir: Path,
+    brokers: Mapping[str, str],
+    durability: Durability = "flush",
+    *,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> InProcess:
     """An EMS in this process, not started; `brokers` are addresses by name."""
 
     def serving(bind: str) -> AbstractAsyncContextManager[Listening]:
         sections = {name: BrokerSection(address=address) for name, address in brokers.items()}
-        return ems_service.app.serving(EmsConfig(bind=bind, data_dir=data_dir, durability=durability, brokers=sections))
+        config = EmsConfig(
+            bind=bind, data_dir=data_dir, durability=durability, brokers=sections, answer_seconds=answer_seconds
+        )
+        return ems_service.app.serving(config)
 
     return InProcess(serving)
 

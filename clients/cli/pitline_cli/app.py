@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pitline_cli import journal, listing, streaming, trading, up
+from pitline_cli import journal, listing, operating, streaming, trading, up
 from pitline_cli.arguments import address, identifier
 from pitline_cli.exits import EPILOG
 from pitline_cli.invocation import Invocation
@@ -56,6 +56,9 @@ app.command()(listing.positions)
 app.command()(streaming.watch)
 app.command()(streaming.quotes)
 app.command()(listing.status)
+app.command()(operating.resolve)
+app.command()(operating.adopt)
+app.command("adopt-position")(operating.adopt_position)
 app.command()(listing.instruments)
 app.command()(listing.accounts)
 app.command()(journal.journal)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pitline.ems.v1.admin_service_pb2 import GetStatusResponse
+from pitline.ems.v1.admin_service_pb2 import BrokerReport, GetStatusResponse
 from pitline.ems.v1.event_pb2 import BrokerState, Event
 from pitline.types.v1.account_pb2 import Account, Environment
 from pitline.types.v1.instrument_pb2 import Instrument
@@ -122,7 +122,7 @@ class Tables:
                 broker.store_id or _NONE,
                 str(broker.broker_seq),
                 str(broker.connects),
-                broker.text,
+                _broker_words(broker),
             )
         self._show(table, "no brokers")
 
@@ -153,6 +153,18 @@ def _table(*columns: str) -> Table:
         numbers = heading.startswith(">")
         table.add_column(heading.removeprefix(">"), justify="right" if numbers else "left", overflow="fold")
     return table
+
+
+def _broker_words(broker: BrokerReport) -> str:
+    """Why it is down, and what waits for an operator."""
+    words = [broker.text] if broker.text else []
+    if broker.refused_store_id:
+        words.append(f"store {broker.refused_store_id} waits for `pitline adopt {broker.broker}`")
+    if broker.in_doubt_orders:
+        words.append(f"{broker.in_doubt_orders} orders in doubt")
+    if broker.quarantined:
+        words.append(f"{broker.quarantined} events quarantined")
+    return "; ".join(words)
 
 
 def _market_words(update: MarketUpdate) -> str:

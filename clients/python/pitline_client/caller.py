@@ -12,7 +12,14 @@ from typing import Self, TypeVar
 
 import grpc.aio
 
-from pitline.ems.v1.admin_service_pb2 import GetStatusRequest, GetStatusResponse
+from pitline.ems.v1.admin_service_pb2 import (
+    AdoptBrokerRequest,
+    AdoptPositionRequest,
+    GetStatusRequest,
+    GetStatusResponse,
+    Resolution,
+    ResolveOrderRequest,
+)
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
 from pitline.ems.v1.command_pb2 import Cancel, Modify, OrderKey, Submit, View
 from pitline.ems.v1.event_pb2 import Event
@@ -164,6 +171,23 @@ class Caller:
     async def status(self) -> GetStatusResponse:
         """What the EMS is and how it stands, its brokers included."""
         return await self._answer(self._admin.GetStatus(GetStatusRequest(), timeout=CALL_SECONDS_MAX))
+
+    async def resolve_order(self, order_id: str, resolution: Resolution.ValueType, text: str) -> OrderView:
+        """End the doubt about an order by what was found out; `text`, 1 to 256 characters, says how it is known."""
+        request = ResolveOrderRequest(order_id=order_id, resolution=resolution, text=text)
+        response = await self._answer(self._admin.ResolveOrder(request, timeout=CALL_SECONDS_MAX))
+        return OrderView(response.order)
+
+    async def adopt_broker(self, broker: str, store_id: str) -> None:
+        """Accept the store that was refused behind a broker's name."""
+        request = AdoptBrokerRequest(broker=broker, store_id=store_id)
+        await self._answer(self._admin.AdoptBroker(request, timeout=CALL_SECONDS_MAX))
+
+    async def adopt_position(self, account: str, symbol: str) -> PositionView:
+        """Take the quantity that the broker reports for ours."""
+        request = AdoptPositionRequest(account=account, symbol=symbol)
+        response = await self._answer(self._admin.AdoptPosition(request, timeout=CALL_SECONDS_MAX))
+        return PositionView(response.position)
 
     async def market_key(self, symbol: str) -> InstrumentKey:
         """Which market is meant by "BTC-USDT" or, where several brokers have it, "paper:BTC-USDT".

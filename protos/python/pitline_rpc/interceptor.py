@@ -39,18 +39,22 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if found is None:
             return found  # gRPC answers UNIMPLEMENTED
         shape = f"{_arity(found.request_streaming)}_{_arity(found.response_streaming)}"
-        return found._replace(**{shape: _guarded(getattr(found, shape), handler_call_details.method)})
+        guarded = _guarded(getattr(found, shape), handler_call_details.method, streams=found.response_streaming)
+        return found._replace(**{shape: guarded})
 
 
 def _arity(streaming: bool) -> str:
     return "stream" if streaming else "unary"
 
 
-def _guarded(method: _Method, path: str) -> _Method:
+def _guarded(method: _Method, path: str, *, streams: bool) -> _Method:
     generates = isasyncgenfunction(method)
 
     async def guarded(request: Any, context: _Context) -> Any:
         try:
+            if streams:
+                # While the first message is on its way, and the metadata with it, gRPC could not send a status.
+                await context.send_initial_metadata(())
             if not generates:
                 return await method(request, context)
             # As gRPC would do it; a generator around the generator would cost every message a second frame.

@@ -131,8 +131,6 @@ def _fill(**changed: object) -> BrokerEvent:
         ),
         (_said(recover_end=event_pb2.RecoverEnd()), None),
         (_said(heartbeat=event_pb2.BrokerHeartbeat()), None),
-        # Of the contract, and not of this server yet: its place in the log is kept.
-        (_said(trade_canceled=event_pb2.TradeCanceled(order_ref="R")), inputs.Unhandled(CAUSE)),
         # Newer than this server: an arm that it does not know.
         (_said(), inputs.Unhandled(CAUSE)),
         (BrokerEvent(), None),
@@ -299,9 +297,10 @@ def test_what_is_stored_is_told() -> None:
     ],
 )
 def test_a_first_hello_names_no_seq(
-    say_hello: Callable[[], TradesRequest], durability: request_pb2.Durability.ValueType, first_contact: bool
+    say_hello: Callable[[], list[TradesRequest]], durability: request_pb2.Durability.ValueType, first_contact: bool
 ) -> None:
-    hello = say_hello().requests[0].hello
+    (first,) = say_hello()
+    hello = first.requests[0].hello
     assert (hello.ems_id, hello.journal_id, hello.epoch, hello.durability) == ("ems", "J", 3, durability)
     assert hello.HasField("last_broker_seq") is not first_contact
     assert list(hello.open_refs) == ([] if first_contact else ["R"])

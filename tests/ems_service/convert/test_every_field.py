@@ -22,7 +22,13 @@ from ems_service.convert import command
 from ems_service.core.inputs import Cause
 from ems_service.servicers.subscription import opening_of, watching_of
 from pitline.ems.v1 import admin_service_pb2, market_data_service_pb2, trading_service_pb2
-from pitline.ems.v1.admin_service_pb2 import GetStatusRequest
+from pitline.ems.v1.admin_service_pb2 import (
+    RESOLUTION_CANCELED,
+    AdoptBrokerRequest,
+    AdoptPositionRequest,
+    GetStatusRequest,
+    ResolveOrderRequest,
+)
 from pitline.ems.v1.command_pb2 import (
     ON_DISCONNECT_CANCEL_MINE,
     AckSeq,
@@ -246,6 +252,16 @@ ROWS: dict[str, Row] = {
     "Subscription.throttle_hz": [Bad(value, "UNSUPPORTED", WHY) for value in (1.0, -1.0, float("nan"), float("inf"))],
     "Subscription.depth": [Bad(value, "UNSUPPORTED", WHY) for value in (2, 2**32 - 1)],
     "Subscription.trades": AnyValue("both are asked for"),
+    "ResolveOrderRequest.order_id": [*an_id(), Bad("no-such-order", "UNKNOWN_ORDER", "no order no-such-order")],
+    "ResolveOrderRequest.text": [
+        Bad("", "REQUIRED", "1 to 256 characters"),
+        *(Bad("x" * length, "TOO_LARGE", "more than 256") for length in (257, MEGABYTE)),
+    ],
+    "ResolveOrderRequest.resolution": a_choice("WORKING, CANCELED, REJECTED, EXPIRED, NEVER_RECEIVED", required=True),
+    "AdoptPositionRequest.account": an_account(),
+    "AdoptPositionRequest.symbol": [*a_symbol(), Bad("Y-USD", "TOO_LATE", "no other position of sim.main")],
+    "AdoptBrokerRequest.broker": [*an_id(), Bad("nobody", "UNKNOWN_ACCOUNT", "no broker nobody")],
+    "AdoptBrokerRequest.store_id": [*an_id(), Bad("S2", "TOO_LATE", "which broker sim was not refused for")],
     "Subscription.bar_interval_seconds": [Bad([value], "UNSUPPORTED", WHY) for value in (0, 1, 2**32 - 1)],
 }
 
@@ -263,9 +279,6 @@ NOT_SERVED = {
     "Signals",
     "Halt",
     "Resume",
-    "ResolveOrder",
-    "AdoptPosition",
-    "AdoptBroker",
     "Grant",
     "Revoke",
     "ListGrants",
@@ -304,6 +317,9 @@ SOUND: list[Message] = [
     WatchRequest(client_id="A", view=View()),
     ListInstrumentsRequest(),
     GetStatusRequest(),
+    ResolveOrderRequest(order_id="no-such-order", resolution=RESOLUTION_CANCELED, text="told on the phone"),
+    AdoptPositionRequest(account="sim.main", symbol="X-USD"),
+    AdoptBrokerRequest(broker="sim", store_id="S2"),
     QuotesRequest(subscriptions=[Subscription(key=InstrumentKey(broker="sim", symbol="X-USD"))]),
 ]
 

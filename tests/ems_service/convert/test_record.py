@@ -11,7 +11,7 @@ from ems_service.core import events, inputs
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.fold import evolve
 from ems_service.core.inputs import Cause
-from ems_service.core.order import CancelStage
+from ems_service.core.order import NOT_WAITING, CancelStage
 from ems_service.core.positions import Position, after_fill
 from ems_service.core.state import State
 from ems_service.core.values import BrokerState, Environment, Fate, FillFlag, Liquidity, Money, Reason
@@ -63,6 +63,27 @@ def _eventful() -> Core:
     core.now_ns += 3 * SECOND_NS
     core.hello()
     core.says("E", Fate.NEVER_RECEIVED)
+    core.up()
+    core.buy("F")
+    core.down()
+    core.hello()
+    core.says("F", Fate.RECEIVED_NOT_SENT)
+    core.up()
+    core.silent_for(2)
+    core.buy("G", "2")
+    core.fill("G", "1", exec_id="G1", fee=USD)
+    core.fill("G", "1", exec_id="G2")
+    core.fill("G", "1", "99", exec_id="G2")
+    core.corrects("G", "G1", "1", "98", "G3")
+    core.busts("G", "G3")
+    core.fill("NOBODYS", "1", exec_id="N1")
+    core.corrects("NOBODYS", "N1", "2", "98")
+    core.busts("NOBODYS", "N1")
+    core.mumbles()
+    core.has_external("X1", terms(qty="2.5"), "0.5")
+    core.reports_position("77", "90")
+    core.adopt_position()
+    core.accept("store-2")
     return core
 
 
@@ -85,7 +106,8 @@ def test_an_event_reads_back_as_it_was(event: Event) -> None:
             assert getattr(told, field.name) == getattr(event, field.name), field.name
     if isinstance(event, OrderEvent) and isinstance(told, OrderEvent):
         assert told.order is event.order
-        if not isinstance(event, events.RequestSentAgain):  # stands where the order stands
+        # These stand where the order stands.
+        if not isinstance(event, events.RequestSentAgain | events.DropRequested | events.FateAsked):
             assert told.after == event.after
     assert _without_principal(told.cause) == _without_principal(event.cause)
 
@@ -96,7 +118,7 @@ def test_a_new_order_reads_back_whole() -> None:
     told = to_event(to_record(core.happened[-1]), State(JOURNAL_ID))
     assert isinstance(told, events.OrderRouted)
     assert told.order.principal == "local"
-    expected = {**asdict(core.order("A")), "update_time_ns": 0, "last_seq": 0}
+    expected = {**asdict(core.order("A")), "update_time_ns": 0, "last_seq": 0, "wait_stage": NOT_WAITING}
     assert asdict(told.order) == expected
 
 
@@ -165,6 +187,8 @@ PRIVATE = [
     events.OnLossChanged,
     events.CursorMoved,
     events.RequestSentAgain,
+    events.DropRequested,
+    events.FateAsked,
 ]
 
 

@@ -20,18 +20,18 @@ from support.ems_lines import standing
 
 # What follows from each status; "-": the order stays as it is whatever the broker says. FIX 4.4 volume 4, appendix D.
 # Columns: ack, reject, fill, fill all, cancel sent, cancel, cancel reject, expire, deny, modify sent, modify,
-# modify done, modify reject.
+# modify done, modify reject, unfill.
 TABLE = """
-PENDING_NEW       WORKING  REJECTED  -                 -       -               CANCELED  -        EXPIRED  DENIED  -                -               -       -
-WORKING           -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         -       -
-PARTIALLY_FILLED  -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         FILLED  -
-PENDING_CANCEL    -        REJECTED  PENDING_CANCEL    FILLED  -               CANCELED  WORKING  EXPIRED  -       -                PENDING_CANCEL  FILLED  -
-PENDING_REPLACE   -        REJECTED  PENDING_REPLACE   FILLED  -               CANCELED  -        EXPIRED  -       -                WORKING         FILLED  WORKING
-FILLED            -        -         -                 FILLED  -               -         -        -        -       -                WORKING         FILLED  -
-CANCELED          -        -         CANCELED          FILLED  -               -         -        -        -       -                -               -       -
-REJECTED          -        -         REJECTED          FILLED  -               -         -        -        -       -                -               -       -
-DENIED            -        -         DENIED            FILLED  -               -         -        -        -       -                -               -       -
-EXPIRED           -        -         EXPIRED           FILLED  -               -         -        -        -       -                -               -       -
+PENDING_NEW       WORKING  REJECTED  -                 -       -               CANCELED  -        EXPIRED  DENIED  -                -               -       - -
+WORKING           -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         -       - -
+PARTIALLY_FILLED  -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         FILLED  - WORKING
+PENDING_CANCEL    -        REJECTED  PENDING_CANCEL    FILLED  PENDING_CANCEL  CANCELED  WORKING  EXPIRED  -       -                PENDING_CANCEL  FILLED  - PENDING_CANCEL
+PENDING_REPLACE   -        REJECTED  PENDING_REPLACE   FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       -                WORKING         FILLED  WORKING PENDING_REPLACE
+FILLED            -        -         -                 FILLED  -               -         -        -        -       -                WORKING         FILLED  - CANCELED
+CANCELED          -        -         CANCELED          FILLED  -               -         -        -        -       -                -               -       - CANCELED
+REJECTED          -        -         REJECTED          FILLED  -               -         -        -        -       -                -               -       - REJECTED
+DENIED            -        -         DENIED            FILLED  -               -         -        -        -       -                -               -       - DENIED
+EXPIRED           -        -         EXPIRED           FILLED  -               -         -        -        -       -                -               -       - EXPIRED
 """  # noqa: E501
 TRIGGERS = (
     Trigger.ACK,
@@ -47,6 +47,7 @@ TRIGGERS = (
     Trigger.MODIFY,
     Trigger.MODIFY_DONE,
     Trigger.MODIFY_REJECT,
+    Trigger.UNFILL,
 )
 ROWS = [
     pytest.param(
@@ -68,11 +69,12 @@ def test_a_trigger_moves_an_order_as_the_table_says(
     assert ORDER_STATES.get((before, trigger)) is after
 
 
-def test_nothing_but_a_fill_or_a_crossing_raise_moves_an_order_that_has_ended() -> None:
+def test_nothing_but_a_fill_or_its_correction_or_a_crossing_raise_moves_an_order_that_has_ended() -> None:
     moved = {
         (before, trigger): after
         for (before, trigger), after in ORDER_STATES.items()
         if before in ENDED
+        and trigger is not Trigger.UNFILL
         and not (trigger in (Trigger.FILL, Trigger.FILL_ALL) and after in (before, OrderStatus.FILLED))
     }
     assert moved == {

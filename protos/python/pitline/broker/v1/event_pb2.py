@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from pitline.broker.v1 import capabilities_pb2 as pitline_dot_broker_dot_v1_dot_capabilities__pb2
+from pitline.broker.v1 import request_pb2 as pitline_dot_broker_dot_v1_dot_request__pb2
 from pitline.types.v1 import account_pb2 as pitline_dot_types_dot_v1_dot_account__pb2
 from pitline.types.v1 import execution_pb2 as pitline_dot_types_dot_v1_dot_execution__pb2
 from pitline.types.v1 import money_pb2 as pitline_dot_types_dot_v1_dot_money__pb2
@@ -31,53 +32,55 @@ from pitline.types.v1 import order_pb2 as pitline_dot_types_dot_v1_dot_order__pb
 from pitline.types.v1 import reason_pb2 as pitline_dot_types_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpitline/broker/v1/event.proto\x12\x11pitline.broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$pitline/broker/v1/capabilities.proto\x1a\x1epitline/types/v1/account.proto\x1a pitline/types/v1/execution.proto\x1a\x1cpitline/types/v1/money.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1dpitline/types/v1/reason.proto\"\xb8\x08\n\x0b\x42rokerEvent\x12\x12\n\nbroker_seq\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x03\x61\x63k\x18\x04 \x01(\x0b\x32\x16.pitline.broker.v1.AckH\x00\x12,\n\x04\x66ill\x18\x05 \x01(\x0b\x32\x1c.pitline.broker.v1.OrderFillH\x00\x12/\n\x08rejected\x18\x06 \x01(\x0b\x32\x1b.pitline.broker.v1.RejectedH\x00\x12/\n\x08\x63\x61nceled\x18\x07 \x01(\x0b\x32\x1b.pitline.broker.v1.CanceledH\x00\x12<\n\x0f\x63\x61ncel_rejected\x18\x08 \x01(\x0b\x32!.pitline.broker.v1.CancelRejectedH\x00\x12/\n\x08modified\x18\t \x01(\x0b\x32\x1b.pitline.broker.v1.ModifiedH\x00\x12<\n\x0fmodify_rejected\x18\n \x01(\x0b\x32!.pitline.broker.v1.ModifyRejectedH\x00\x12-\n\x07\x65xpired\x18\x0b \x01(\x0b\x32\x1a.pitline.broker.v1.ExpiredH\x00\x12:\n\x0etrade_canceled\x18\x0c \x01(\x0b\x32 .pitline.broker.v1.TradeCanceledH\x00\x12<\n\x0ftrade_corrected\x18\r \x01(\x0b\x32!.pitline.broker.v1.TradeCorrectedH\x00\x12:\n\x0e\x65xternal_order\x18\x0e \x01(\x0b\x32 .pitline.broker.v1.ExternalOrderH\x00\x12\'\n\x04link\x18\x0f \x01(\x0b\x32\x17.pitline.broker.v1.LinkH\x00\x12\x30\n\thello_ack\x18\x10 \x01(\x0b\x32\x1b.pitline.broker.v1.HelloAckH\x00\x12\x30\n\tref_state\x18\x11 \x01(\x0b\x32\x1b.pitline.broker.v1.RefStateH\x00\x12\x35\n\x08position\x18\x12 \x01(\x0b\x32!.pitline.broker.v1.PositionReportH\x00\x12\x33\n\x07\x62\x61lance\x18\x13 \x01(\x0b\x32 .pitline.broker.v1.BalanceReportH\x00\x12\x34\n\x0brecover_end\x18\x14 \x01(\x0b\x32\x1d.pitline.broker.v1.RecoverEndH\x00\x12\x37\n\theartbeat\x18\x15 \x01(\x0b\x32\".pitline.broker.v1.BrokerHeartbeatH\x00\x42\x08\n\x06\x63hange\"1\n\x03\x41\x63k\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x17\n\x0f\x62roker_order_id\x18\x02 \x01(\t\"U\n\x08Rejected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x03 \x01(\t\"e\n\tOrderFill\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12$\n\x04\x66ill\x18\x04 \x01(\x0b\x32\x16.pitline.types.v1.Fill\"j\n\x08\x43\x61nceled\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x04 \x01(\t\"p\n\x0e\x43\x61ncelRejected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x04 \x01(\t\"\x81\x01\n\x08Modified\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12\x17\n\x0f\x62roker_order_id\x18\x03 \x01(\t\x12\x11\n\torder_qty\x18\x04 \x01(\t\x12\x10\n\x08limit_px\x18\x05 \x01(\t\x12\x0f\n\x07stop_px\x18\x06 \x01(\t\"p\n\x0eModifyRejected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x04 \x01(\t\"*\n\x07\x45xpired\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"T\n\rTradeCanceled\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x04 \x01(\t\"{\n\x0eTradeCorrected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x04 \x01(\t\x12$\n\x04\x66ill\x18\x05 \x01(\x0b\x32\x16.pitline.types.v1.Fill\"\x8a\x01\n\rExternalOrder\x12\x17\n\x0f\x62roker_order_id\x18\x01 \x01(\t\x12\x11\n\torder_ref\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x0f\n\x07\x63um_qty\x18\x05 \x01(\t\"\x94\x01\n\x04Link\x12,\n\x05state\x18\x01 \x01(\x0e\x32\x1d.pitline.broker.v1.Link.State\x12\x0c\n\x04text\x18\x02 \x01(\t\"P\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STATE_UP\x10\x01\x12\x12\n\x0eSTATE_DEGRADED\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\"\xf3\x01\n\x08HelloAck\x12\x10\n\x08store_id\x18\x01 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x02 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12\r\n\x05\x62uild\x18\x03 \x01(\t\x12\x15\n\rhighest_epoch\x18\x04 \x01(\x04\x12+\n\x08\x61\x63\x63ounts\x18\x05 \x03(\x0b\x32\x19.pitline.types.v1.Account\x12\x35\n\x0c\x63\x61pabilities\x18\x06 \x01(\x0b\x32\x1f.pitline.broker.v1.Capabilities\x12\x17\n\x0fhead_broker_seq\x18\x07 \x01(\x04\"\xa6\x01\n\x08RefState\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12%\n\x04\x66\x61te\x18\x02 \x01(\x0e\x32\x17.pitline.broker.v1.Fate\x12\x0f\n\x07\x63um_qty\x18\x03 \x01(\t\x12(\n\x06reason\x18\x04 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x17\n\x0f\x62roker_order_id\x18\x06 \x01(\t\"U\n\x0ePositionReport\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x12\n\nsigned_qty\x18\x03 \x01(\t\x12\x0e\n\x06\x61vg_px\x18\x04 \x01(\t\"G\n\rBalanceReport\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12%\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32\x17.pitline.types.v1.Money\"%\n\nRecoverEnd\x12\x17\n\x0fhead_broker_seq\x18\x01 \x01(\x04\"\x11\n\x0f\x42rokerHeartbeat*\xbe\x01\n\x04\x46\x61te\x12\x14\n\x10\x46\x41TE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46\x41TE_WORKING\x10\x01\x12\x0f\n\x0b\x46\x41TE_FILLED\x10\x02\x12\x11\n\rFATE_CANCELED\x10\x03\x12\x11\n\rFATE_REJECTED\x10\x04\x12\x10\n\x0c\x46\x41TE_EXPIRED\x10\x05\x12\x1a\n\x16\x46\x41TE_RECEIVED_NOT_SENT\x10\x06\x12\x17\n\x13\x46\x41TE_NEVER_RECEIVED\x10\x07\x12\x10\n\x0c\x46\x41TE_UNKNOWN\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpitline/broker/v1/event.proto\x12\x11pitline.broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$pitline/broker/v1/capabilities.proto\x1a\x1fpitline/broker/v1/request.proto\x1a\x1epitline/types/v1/account.proto\x1a pitline/types/v1/execution.proto\x1a\x1cpitline/types/v1/money.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1dpitline/types/v1/reason.proto\"\xec\x08\n\x0b\x42rokerEvent\x12\x12\n\nbroker_seq\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x03\x61\x63k\x18\x04 \x01(\x0b\x32\x16.pitline.broker.v1.AckH\x00\x12,\n\x04\x66ill\x18\x05 \x01(\x0b\x32\x1c.pitline.broker.v1.OrderFillH\x00\x12/\n\x08rejected\x18\x06 \x01(\x0b\x32\x1b.pitline.broker.v1.RejectedH\x00\x12/\n\x08\x63\x61nceled\x18\x07 \x01(\x0b\x32\x1b.pitline.broker.v1.CanceledH\x00\x12<\n\x0f\x63\x61ncel_rejected\x18\x08 \x01(\x0b\x32!.pitline.broker.v1.CancelRejectedH\x00\x12/\n\x08modified\x18\t \x01(\x0b\x32\x1b.pitline.broker.v1.ModifiedH\x00\x12<\n\x0fmodify_rejected\x18\n \x01(\x0b\x32!.pitline.broker.v1.ModifyRejectedH\x00\x12-\n\x07\x65xpired\x18\x0b \x01(\x0b\x32\x1a.pitline.broker.v1.ExpiredH\x00\x12:\n\x0etrade_canceled\x18\x0c \x01(\x0b\x32 .pitline.broker.v1.TradeCanceledH\x00\x12<\n\x0ftrade_corrected\x18\r \x01(\x0b\x32!.pitline.broker.v1.TradeCorrectedH\x00\x12:\n\x0e\x65xternal_order\x18\x0e \x01(\x0b\x32 .pitline.broker.v1.ExternalOrderH\x00\x12\'\n\x04link\x18\x0f \x01(\x0b\x32\x17.pitline.broker.v1.LinkH\x00\x12\x30\n\thello_ack\x18\x10 \x01(\x0b\x32\x1b.pitline.broker.v1.HelloAckH\x00\x12\x30\n\tref_state\x18\x11 \x01(\x0b\x32\x1b.pitline.broker.v1.RefStateH\x00\x12\x35\n\x08position\x18\x12 \x01(\x0b\x32!.pitline.broker.v1.PositionReportH\x00\x12\x33\n\x07\x62\x61lance\x18\x13 \x01(\x0b\x32 .pitline.broker.v1.BalanceReportH\x00\x12\x34\n\x0brecover_end\x18\x14 \x01(\x0b\x32\x1d.pitline.broker.v1.RecoverEndH\x00\x12\x37\n\theartbeat\x18\x15 \x01(\x0b\x32\".pitline.broker.v1.BrokerHeartbeatH\x00\x12\x32\n\nreport_end\x18\x16 \x01(\x0b\x32\x1c.pitline.broker.v1.ReportEndH\x00\x42\x08\n\x06\x63hange\"1\n\x03\x41\x63k\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x17\n\x0f\x62roker_order_id\x18\x02 \x01(\t\"U\n\x08Rejected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x03 \x01(\t\"e\n\tOrderFill\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12$\n\x04\x66ill\x18\x04 \x01(\x0b\x32\x16.pitline.types.v1.Fill\"j\n\x08\x43\x61nceled\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x04 \x01(\t\"p\n\x0e\x43\x61ncelRejected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x04 \x01(\t\"\x81\x01\n\x08Modified\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12\x17\n\x0f\x62roker_order_id\x18\x03 \x01(\t\x12\x11\n\torder_qty\x18\x04 \x01(\t\x12\x10\n\x08limit_px\x18\x05 \x01(\t\x12\x0f\n\x07stop_px\x18\x06 \x01(\t\"p\n\x0eModifyRejected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12(\n\x06reason\x18\x03 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x04 \x01(\t\"*\n\x07\x45xpired\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"T\n\rTradeCanceled\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x04 \x01(\t\"{\n\x0eTradeCorrected\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x04 \x01(\t\x12$\n\x04\x66ill\x18\x05 \x01(\x0b\x32\x16.pitline.types.v1.Fill\"\x8a\x01\n\rExternalOrder\x12\x17\n\x0f\x62roker_order_id\x18\x01 \x01(\t\x12\x11\n\torder_ref\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x0f\n\x07\x63um_qty\x18\x05 \x01(\t\"\x94\x01\n\x04Link\x12,\n\x05state\x18\x01 \x01(\x0e\x32\x1d.pitline.broker.v1.Link.State\x12\x0c\n\x04text\x18\x02 \x01(\t\"P\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STATE_UP\x10\x01\x12\x12\n\x0eSTATE_DEGRADED\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\"\x8e\x02\n\x08HelloAck\x12\x10\n\x08store_id\x18\x01 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x02 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12\r\n\x05\x62uild\x18\x03 \x01(\t\x12\x15\n\rhighest_epoch\x18\x04 \x01(\x04\x12+\n\x08\x61\x63\x63ounts\x18\x05 \x03(\x0b\x32\x19.pitline.types.v1.Account\x12\x35\n\x0c\x63\x61pabilities\x18\x06 \x01(\x0b\x32\x1f.pitline.broker.v1.Capabilities\x12\x17\n\x0fhead_broker_seq\x18\x07 \x01(\x04\x12\x19\n\x11other_journal_ids\x18\x08 \x03(\t\"\xa6\x01\n\x08RefState\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12%\n\x04\x66\x61te\x18\x02 \x01(\x0e\x32\x17.pitline.broker.v1.Fate\x12\x0f\n\x07\x63um_qty\x18\x03 \x01(\t\x12(\n\x06reason\x18\x04 \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x17\n\x0f\x62roker_order_id\x18\x06 \x01(\t\"U\n\x0ePositionReport\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x12\n\nsigned_qty\x18\x03 \x01(\t\x12\x0e\n\x06\x61vg_px\x18\x04 \x01(\t\"G\n\rBalanceReport\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12%\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32\x17.pitline.types.v1.Money\"%\n\nRecoverEnd\x12\x17\n\x0fhead_broker_seq\x18\x01 \x01(\x04\"\x11\n\x0f\x42rokerHeartbeat\"8\n\tReportEnd\x12+\n\x04what\x18\x01 \x01(\x0e\x32\x1d.pitline.broker.v1.ReportKind*\xbe\x01\n\x04\x46\x61te\x12\x14\n\x10\x46\x41TE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46\x41TE_WORKING\x10\x01\x12\x0f\n\x0b\x46\x41TE_FILLED\x10\x02\x12\x11\n\rFATE_CANCELED\x10\x03\x12\x11\n\rFATE_REJECTED\x10\x04\x12\x10\n\x0c\x46\x41TE_EXPIRED\x10\x05\x12\x1a\n\x16\x46\x41TE_RECEIVED_NOT_SENT\x10\x06\x12\x17\n\x13\x46\x41TE_NEVER_RECEIVED\x10\x07\x12\x10\n\x0c\x46\x41TE_UNKNOWN\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.broker.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FATE']._serialized_start=3253
-  _globals['_FATE']._serialized_end=3443
-  _globals['_BROKEREVENT']._serialized_start=281
-  _globals['_BROKEREVENT']._serialized_end=1361
-  _globals['_ACK']._serialized_start=1363
-  _globals['_ACK']._serialized_end=1412
-  _globals['_REJECTED']._serialized_start=1414
-  _globals['_REJECTED']._serialized_end=1499
-  _globals['_ORDERFILL']._serialized_start=1501
-  _globals['_ORDERFILL']._serialized_end=1602
-  _globals['_CANCELED']._serialized_start=1604
-  _globals['_CANCELED']._serialized_end=1710
-  _globals['_CANCELREJECTED']._serialized_start=1712
-  _globals['_CANCELREJECTED']._serialized_end=1824
-  _globals['_MODIFIED']._serialized_start=1827
-  _globals['_MODIFIED']._serialized_end=1956
-  _globals['_MODIFYREJECTED']._serialized_start=1958
-  _globals['_MODIFYREJECTED']._serialized_end=2070
-  _globals['_EXPIRED']._serialized_start=2072
-  _globals['_EXPIRED']._serialized_end=2114
-  _globals['_TRADECANCELED']._serialized_start=2116
-  _globals['_TRADECANCELED']._serialized_end=2200
-  _globals['_TRADECORRECTED']._serialized_start=2202
-  _globals['_TRADECORRECTED']._serialized_end=2325
-  _globals['_EXTERNALORDER']._serialized_start=2328
-  _globals['_EXTERNALORDER']._serialized_end=2466
-  _globals['_LINK']._serialized_start=2469
-  _globals['_LINK']._serialized_end=2617
-  _globals['_LINK_STATE']._serialized_start=2537
-  _globals['_LINK_STATE']._serialized_end=2617
-  _globals['_HELLOACK']._serialized_start=2620
-  _globals['_HELLOACK']._serialized_end=2863
-  _globals['_REFSTATE']._serialized_start=2866
-  _globals['_REFSTATE']._serialized_end=3032
-  _globals['_POSITIONREPORT']._serialized_start=3034
-  _globals['_POSITIONREPORT']._serialized_end=3119
-  _globals['_BALANCEREPORT']._serialized_start=3121
-  _globals['_BALANCEREPORT']._serialized_end=3192
-  _globals['_RECOVEREND']._serialized_start=3194
-  _globals['_RECOVEREND']._serialized_end=3231
-  _globals['_BROKERHEARTBEAT']._serialized_start=3233
-  _globals['_BROKERHEARTBEAT']._serialized_end=3250
+  _globals['_FATE']._serialized_start=3423
+  _globals['_FATE']._serialized_end=3613
+  _globals['_BROKEREVENT']._serialized_start=314
+  _globals['_BROKEREVENT']._serialized_end=1446
+  _globals['_ACK']._serialized_start=1448
+  _globals['_ACK']._serialized_end=1497
+  _globals['_REJECTED']._serialized_start=1499
+  _globals['_REJECTED']._serialized_end=1584
+  _globals['_ORDERFILL']._serialized_start=1586
+  _globals['_ORDERFILL']._serialized_end=1687
+  _globals['_CANCELED']._serialized_start=1689
+  _globals['_CANCELED']._serialized_end=1795
+  _globals['_CANCELREJECTED']._serialized_start=1797
+  _globals['_CANCELREJECTED']._serialized_end=1909
+  _globals['_MODIFIED']._serialized_start=1912
+  _globals['_MODIFIED']._serialized_end=2041
+  _globals['_MODIFYREJECTED']._serialized_start=2043
+  _globals['_MODIFYREJECTED']._serialized_end=2155
+  _globals['_EXPIRED']._serialized_start=2157
+  _globals['_EXPIRED']._serialized_end=2199
+  _globals['_TRADECANCELED']._serialized_start=2201
+  _globals['_TRADECANCELED']._serialized_end=2285
+  _globals['_TRADECORRECTED']._serialized_start=2287
+  _globals['_TRADECORRECTED']._serialized_end=2410
+  _globals['_EXTERNALORDER']._serialized_start=2413
+  _globals['_EXTERNALORDER']._serialized_end=2551
+  _globals['_LINK']._serialized_start=2554
+  _globals['_LINK']._serialized_end=2702
+  _globals['_LINK_STATE']._serialized_start=2622
+  _globals['_LINK_STATE']._serialized_end=2702
+  _globals['_HELLOACK']._serialized_start=2705
+  _globals['_HELLOACK']._serialized_end=2975
+  _globals['_REFSTATE']._serialized_start=2978
+  _globals['_REFSTATE']._serialized_end=3144
+  _globals['_POSITIONREPORT']._serialized_start=3146
+  _globals['_POSITIONREPORT']._serialized_end=3231
+  _globals['_BALANCEREPORT']._serialized_start=3233
+  _globals['_BALANCEREPORT']._serialized_end=3304
+  _globals['_RECOVEREND']._serialized_start=3306
+  _globals['_RECOVEREND']._serialized_end=3343
+  _globals['_BROKERHEARTBEAT']._serialized_start=3345
+  _globals['_BROKERHEARTBEAT']._serialized_end=3362
+  _globals['_REPORTEND']._serialized_start=3364
+  _globals['_REPORTEND']._serialized_end=3420
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from pitline.broker.v1 import capabilities_pb2 as _capabilities_pb2
+from pitline.broker.v1 import request_pb2 as _request_pb2
 from pitline.types.v1 import account_pb2 as _account_pb2
 from pitline.types.v1 import execution_pb2 as _execution_pb2
 from pitline.types.v1 import money_pb2 as _money_pb2
@@ -101,9 +102,10 @@ class BrokerEvent(_message.Message):
     BALANCE_FIELD_NUMBER: _builtins.int
     RECOVER_END_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    REPORT_END_FIELD_NUMBER: _builtins.int
     broker_seq: _builtins.int
     """Place in the broker's log, dense from 1 per store. 0: about this stream only, never replayed (hello_ack, ref_state, recover_end,
-    heartbeat, and the reports of position and balance).
+    heartbeat, report_end, the reports of position and balance, and external orders told in recovery).
     """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
@@ -183,7 +185,11 @@ class BrokerEvent(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___BrokerHeartbeat:
-        """A sign of life."""
+        """A sign of life: the answer to the EMS's."""
+
+    @_builtins.property
+    def report_end(self) -> Global___ReportEnd:
+        """A report is complete."""
 
     def __init__(
         self,
@@ -209,12 +215,13 @@ class BrokerEvent(_message.Message):
         balance: Global___BalanceReport | None = ...,
         recover_end: Global___RecoverEnd | None = ...,
         heartbeat: Global___BrokerHeartbeat | None = ...,
+        report_end: Global___ReportEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "balance", b"balance", "cancel_rejected", b"cancel_rejected", "canceled", b"canceled", "change", b"change", "expired", b"expired", "external_order", b"external_order", "fill", b"fill", "heartbeat", b"heartbeat", "hello_ack", b"hello_ack", "link", b"link", "modified", b"modified", "modify_rejected", b"modify_rejected", "position", b"position", "receive_time", b"receive_time", "recover_end", b"recover_end", "ref_state", b"ref_state", "rejected", b"rejected", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "balance", b"balance", "cancel_rejected", b"cancel_rejected", "canceled", b"canceled", "change", b"change", "expired", b"expired", "external_order", b"external_order", "fill", b"fill", "heartbeat", b"heartbeat", "hello_ack", b"hello_ack", "link", b"link", "modified", b"modified", "modify_rejected", b"modify_rejected", "position", b"position", "receive_time", b"receive_time", "recover_end", b"recover_end", "ref_state", b"ref_state", "rejected", b"rejected", "report_end", b"report_end", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "balance", b"balance", "broker_seq", b"broker_seq", "cancel_rejected", b"cancel_rejected", "canceled", b"canceled", "change", b"change", "expired", b"expired", "external_order", b"external_order", "fill", b"fill", "heartbeat", b"heartbeat", "hello_ack", b"hello_ack", "link", b"link", "modified", b"modified", "modify_rejected", b"modify_rejected", "position", b"position", "receive_time", b"receive_time", "recover_end", b"recover_end", "ref_state", b"ref_state", "rejected", b"rejected", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "balance", b"balance", "broker_seq", b"broker_seq", "cancel_rejected", b"cancel_rejected", "canceled", b"canceled", "change", b"change", "expired", b"expired", "external_order", b"external_order", "fill", b"fill", "heartbeat", b"heartbeat", "hello_ack", b"hello_ack", "link", b"link", "modified", b"modified", "modify_rejected", b"modify_rejected", "position", b"position", "receive_time", b"receive_time", "recover_end", b"recover_end", "ref_state", b"ref_state", "rejected", b"rejected", "report_end", b"report_end", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["ack", "fill", "rejected", "canceled", "cancel_rejected", "modified", "modify_rejected", "expired", "trade_canceled", "trade_corrected", "external_order", "link", "hello_ack", "ref_state", "position", "balance", "recover_end", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["ack", "fill", "rejected", "canceled", "cancel_rejected", "modified", "modify_rejected", "expired", "trade_canceled", "trade_corrected", "external_order", "link", "hello_ack", "ref_state", "position", "balance", "recover_end", "heartbeat", "report_end"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -558,7 +565,9 @@ Global___TradeCorrected: _TypeAlias = TradeCorrected  # noqa: Y015
 
 @_typing.final
 class ExternalOrder(_message.Message):
-    """An order placed elsewhere."""
+    """An order placed elsewhere, told when it is seen, and in every recovery while it is open. From then on its ref names it as any
+    other's: in cancel and query, in fills and ends, among hello's open_refs.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -662,6 +671,7 @@ class HelloAck(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     HEAD_BROKER_SEQ_FIELD_NUMBER: _builtins.int
+    OTHER_JOURNAL_IDS_FIELD_NUMBER: _builtins.int
     store_id: _builtins.str
     """Random id made with the broker's store: another one is another broker."""
     environment: _account_pb2.Environment.ValueType
@@ -680,6 +690,10 @@ class HelloAck(_message.Message):
     def capabilities(self) -> _capabilities_pb2.Capabilities:
         """What may be asked for."""
 
+    @_builtins.property
+    def other_journal_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other journals of this EMS that were attached to this store before: to an EMS that knows nothing of them its memory is lost."""
+
     def __init__(
         self,
         *,
@@ -690,10 +704,11 @@ class HelloAck(_message.Message):
         accounts: _abc.Iterable[_account_pb2.Account] | None = ...,
         capabilities: _capabilities_pb2.Capabilities | None = ...,
         head_broker_seq: _builtins.int = ...,
+        other_journal_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "build", b"build", "capabilities", b"capabilities", "environment", b"environment", "head_broker_seq", b"head_broker_seq", "highest_epoch", b"highest_epoch", "store_id", b"store_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "build", b"build", "capabilities", b"capabilities", "environment", b"environment", "head_broker_seq", b"head_broker_seq", "highest_epoch", b"highest_epoch", "other_journal_ids", b"other_journal_ids", "store_id", b"store_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -841,3 +856,25 @@ class BrokerHeartbeat(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BrokerHeartbeat: _TypeAlias = BrokerHeartbeat  # noqa: Y015
+
+@_typing.final
+class ReportEnd(_message.Message):
+    """A report is complete. What was not named in it is not there: no open order, a flat position."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    what: _request_pb2.ReportKind.ValueType
+    """Which report."""
+    def __init__(
+        self,
+        *,
+        what: _request_pb2.ReportKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportEnd: _TypeAlias = ReportEnd  # noqa: Y015

@@ -54,7 +54,7 @@ class _ReportKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReportKind
     REPORT_KIND_UNSPECIFIED: _ReportKind.ValueType  # 0
     """Refused."""
     REPORT_KIND_OPEN_ORDERS: _ReportKind.ValueType  # 1
-    """Open orders."""
+    """Open orders, a ref_state each."""
     REPORT_KIND_EXECUTIONS: _ReportKind.ValueType  # 2
     """Executions since the last broker_seq that the EMS has stored."""
     REPORT_KIND_POSITIONS: _ReportKind.ValueType  # 3
@@ -68,7 +68,7 @@ class ReportKind(_ReportKind, metaclass=_ReportKindEnumTypeWrapper):
 REPORT_KIND_UNSPECIFIED: ReportKind.ValueType  # 0
 """Refused."""
 REPORT_KIND_OPEN_ORDERS: ReportKind.ValueType  # 1
-"""Open orders."""
+"""Open orders, a ref_state each."""
 REPORT_KIND_EXECUTIONS: ReportKind.ValueType  # 2
 """Executions since the last broker_seq that the EMS has stored."""
 REPORT_KIND_POSITIONS: ReportKind.ValueType  # 3
@@ -91,6 +91,8 @@ class BrokerRequest(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     ACK_SEQ_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DROP_FIELD_NUMBER: _builtins.int
+    OPEN_REFS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
         """Who calls and what it knows; the first request of a stream."""
@@ -121,7 +123,15 @@ class BrokerRequest(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___RequestHeartbeat:
-        """A sign of life."""
+        """A sign of life; answered by heartbeat. Once it has sent one the EMS owes one at least every second."""
+
+    @_builtins.property
+    def drop(self) -> Global___DropOrder:
+        """Forget an order that was received and not sent to the venue; answered by ref_state."""
+
+    @_builtins.property
+    def open_refs(self) -> Global___OpenRefs:
+        """More of hello's open_refs; only after a hello, or another of these, that announced them."""
 
     def __init__(
         self,
@@ -134,12 +144,14 @@ class BrokerRequest(_message.Message):
         report: Global___Report | None = ...,
         ack_seq: Global___AckBrokerSeq | None = ...,
         heartbeat: Global___RequestHeartbeat | None = ...,
+        drop: Global___DropOrder | None = ...,
+        open_refs: Global___OpenRefs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack_seq", b"ack_seq", "cancel", b"cancel", "heartbeat", b"heartbeat", "hello", b"hello", "kind", b"kind", "modify", b"modify", "order", b"order", "query", b"query", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack_seq", b"ack_seq", "cancel", b"cancel", "drop", b"drop", "heartbeat", b"heartbeat", "hello", b"hello", "kind", b"kind", "modify", b"modify", "open_refs", b"open_refs", "order", b"order", "query", b"query", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_seq", b"ack_seq", "cancel", b"cancel", "heartbeat", b"heartbeat", "hello", b"hello", "kind", b"kind", "modify", b"modify", "order", b"order", "query", b"query", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_seq", b"ack_seq", "cancel", b"cancel", "drop", b"drop", "heartbeat", b"heartbeat", "hello", b"hello", "kind", b"kind", "modify", b"modify", "open_refs", b"open_refs", "order", b"order", "query", b"query", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "order", "modify", "cancel", "query", "report", "ack_seq", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "order", "modify", "cancel", "query", "report", "ack_seq", "heartbeat", "drop", "open_refs"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -157,6 +169,7 @@ class Hello(_message.Message):
     DURABILITY_FIELD_NUMBER: _builtins.int
     LAST_BROKER_SEQ_FIELD_NUMBER: _builtins.int
     OPEN_REFS_FIELD_NUMBER: _builtins.int
+    MORE_OPEN_REFS_FIELD_NUMBER: _builtins.int
     ems_id: _builtins.str
     """The EMS's name, [A-Za-z0-9._:-]{1,64}: one dialogue each."""
     journal_id: _builtins.str
@@ -167,6 +180,8 @@ class Hello(_message.Message):
     """How well the EMS keeps what it has stored."""
     last_broker_seq: _builtins.int
     """Last broker_seq that the EMS has stored; events after it follow. Absent: first contact, begin at the head."""
+    more_open_refs: _builtins.bool
+    """They do not fit this message: open_refs follow as the next requests of the stream, and only then the broker answers."""
     @_builtins.property
     def open_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """order_refs that the EMS holds to be open; each is answered by exactly one ref_state."""
@@ -180,16 +195,45 @@ class Hello(_message.Message):
         durability: Global___Durability.ValueType = ...,
         last_broker_seq: _builtins.int | None = ...,
         open_refs: _abc.Iterable[_builtins.str] | None = ...,
+        more_open_refs: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq", "last_broker_seq", b"last_broker_seq"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq", "durability", b"durability", "ems_id", b"ems_id", "epoch", b"epoch", "journal_id", b"journal_id", "last_broker_seq", b"last_broker_seq", "open_refs", b"open_refs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq", "durability", b"durability", "ems_id", b"ems_id", "epoch", b"epoch", "journal_id", b"journal_id", "last_broker_seq", b"last_broker_seq", "more_open_refs", b"more_open_refs", "open_refs", b"open_refs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_broker_seq: _TypeAlias = _typing.Literal["last_broker_seq"]  # noqa: Y015
     _WhichOneofArgType__last_broker_seq: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_broker_seq) -> _WhichOneofReturnType__last_broker_seq | None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class OpenRefs(_message.Message):
+    """More of hello's open_refs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_REFS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """Still more follow."""
+    @_builtins.property
+    def order_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 100,000, as in hello."""
+
+    def __init__(
+        self,
+        *,
+        order_refs: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "order_refs", b"order_refs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenRefs: _TypeAlias = OpenRefs  # noqa: Y015
 
 @_typing.final
 class NewOrder(_message.Message):
@@ -354,8 +398,32 @@ class Query(_message.Message):
 Global___Query: _TypeAlias = Query  # noqa: Y015
 
 @_typing.final
+class DropOrder(_message.Message):
+    """Forget an order that was received and not sent to the venue. The answer is ref_state: NEVER_RECEIVED once it can no longer be
+    sent, or what became of it meanwhile.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_REF_FIELD_NUMBER: _builtins.int
+    order_ref: _builtins.str
+    """Which order."""
+    def __init__(
+        self,
+        *,
+        order_ref: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_ref", b"order_ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropOrder: _TypeAlias = DropOrder  # noqa: Y015
+
+@_typing.final
 class Report(_message.Message):
-    """Say what you hold."""
+    """Say what you hold; answered by one event an item, and report_end after the last."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -24,6 +24,44 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Resolution:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resolution.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESOLUTION_UNSPECIFIED: _Resolution.ValueType  # 0
+    """Refused."""
+    RESOLUTION_WORKING: _Resolution.ValueType  # 1
+    """Live under the terms in force: a change that was in doubt was not made."""
+    RESOLUTION_CANCELED: _Resolution.ValueType  # 2
+    """Canceled."""
+    RESOLUTION_REJECTED: _Resolution.ValueType  # 3
+    """Refused by the broker."""
+    RESOLUTION_EXPIRED: _Resolution.ValueType  # 4
+    """Its time in force ended."""
+    RESOLUTION_NEVER_RECEIVED: _Resolution.ValueType  # 5
+    """The broker never had it: sent again under its ref, or denied when it wanted the price of its moment."""
+
+class Resolution(_Resolution, metaclass=_ResolutionEnumTypeWrapper):
+    """What became of an order in doubt. Executions are never taken from words: an order that was filled is CANCELED here, and the
+    position is adopted from the broker.
+    """
+
+RESOLUTION_UNSPECIFIED: Resolution.ValueType  # 0
+"""Refused."""
+RESOLUTION_WORKING: Resolution.ValueType  # 1
+"""Live under the terms in force: a change that was in doubt was not made."""
+RESOLUTION_CANCELED: Resolution.ValueType  # 2
+"""Canceled."""
+RESOLUTION_REJECTED: Resolution.ValueType  # 3
+"""Refused by the broker."""
+RESOLUTION_EXPIRED: Resolution.ValueType  # 4
+"""Its time in force ended."""
+RESOLUTION_NEVER_RECEIVED: Resolution.ValueType  # 5
+"""The broker never had it: sent again under its ref, or denied when it wanted the price of its moment."""
+Global___Resolution: _TypeAlias = Resolution  # noqa: Y015
+
 class _Right:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -168,6 +206,9 @@ class BrokerReport(_message.Message):
     BROKER_SEQ_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     CONNECTS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    REFUSED_STORE_ID_FIELD_NUMBER: _builtins.int
+    IN_DOUBT_ORDERS_FIELD_NUMBER: _builtins.int
     broker: _builtins.str
     """Its name in the EMS's configuration."""
     address: _builtins.str
@@ -186,6 +227,12 @@ class BrokerReport(_message.Message):
     """Why it is down, in words."""
     connects: _builtins.int
     """Trades streams opened to it by this process; more than one says that it was lost and found again."""
+    quarantined: _builtins.int
+    """Events of it that could not be taken as they are; `pitline journal` shows them."""
+    refused_store_id: _builtins.str
+    """The store that was refused behind this name; AdoptBroker accepts it. Empty: none."""
+    in_doubt_orders: _builtins.int
+    """Orders whose fate is in doubt."""
     def __init__(
         self,
         *,
@@ -198,10 +245,13 @@ class BrokerReport(_message.Message):
         broker_seq: _builtins.int = ...,
         text: _builtins.str = ...,
         connects: _builtins.int = ...,
+        quarantined: _builtins.int = ...,
+        refused_store_id: _builtins.str = ...,
+        in_doubt_orders: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "broker", b"broker", "broker_seq", b"broker_seq", "build", b"build", "connects", b"connects", "environment", b"environment", "state", b"state", "store_id", b"store_id", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "broker", b"broker", "broker_seq", b"broker_seq", "build", b"build", "connects", b"connects", "environment", b"environment", "in_doubt_orders", b"in_doubt_orders", "quarantined", b"quarantined", "refused_store_id", b"refused_store_id", "state", b"state", "store_id", b"store_id", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,24 +350,24 @@ class ResolveOrderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Which order."""
-    status: _order_pb2.OrderStatus.ValueType
-    """What it is: WORKING, FILLED, CANCELED or REJECTED."""
     text: _builtins.str
-    """In words: how this is known."""
+    """In words: how this is known, 1 to 256 characters."""
+    resolution: Global___Resolution.ValueType
+    """What became of it."""
     def __init__(
         self,
         *,
         order_id: _builtins.str = ...,
-        status: _order_pb2.OrderStatus.ValueType = ...,
         text: _builtins.str = ...,
+        resolution: Global___Resolution.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "status", b"status", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "resolution", b"resolution", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,7 +118,8 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveOrder(self, request, context):
-        """End a doubt by what the operator found out. NOT_FOUND, FAILED_PRECONDITION not in doubt, PERMISSION_DENIED.
+        """End a doubt by what the operator found out. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION not in doubt, or not so,
+        PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

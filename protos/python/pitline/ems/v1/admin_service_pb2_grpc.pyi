@@ -22,7 +22,9 @@ class AdminServiceStub:
     Resume: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ResumeRequest, _admin_service_pb2.ResumeResponse]
     """Take orders again. INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED."""
     ResolveOrder: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ResolveOrderRequest, _admin_service_pb2.ResolveOrderResponse]
-    """End a doubt by what the operator found out. NOT_FOUND, FAILED_PRECONDITION not in doubt, PERMISSION_DENIED."""
+    """End a doubt by what the operator found out. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION not in doubt, or not so,
+    PERMISSION_DENIED.
+    """
     AdoptPosition: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AdoptPositionRequest, _admin_service_pb2.AdoptPositionResponse]
     """Take the broker's quantity as ours. NOT_FOUND, FAILED_PRECONDITION no mismatch, PERMISSION_DENIED."""
     AdoptBroker: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AdoptBrokerRequest, _admin_service_pb2.AdoptBrokerResponse]
@@ -67,7 +69,9 @@ class AdminServiceServicer:
         request: _admin_service_pb2.ResolveOrderRequest,
         context: _aio.ServicerContext[_admin_service_pb2.ResolveOrderRequest, _abc.Awaitable[_admin_service_pb2.ResolveOrderResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.ResolveOrderResponse]:
-        """End a doubt by what the operator found out. NOT_FOUND, FAILED_PRECONDITION not in doubt, PERMISSION_DENIED."""
+        """End a doubt by what the operator found out. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION not in doubt, or not so,
+        PERMISSION_DENIED.
+        """
 
     def AdoptPosition(
         self,

@@ -901,8 +901,14 @@ class TradeCanceled(_message.Message):
 
     EXEC_ID_FIELD_NUMBER: _builtins.int
     FILL_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    FILL_SEQ_FIELD_NUMBER: _builtins.int
     exec_id: _builtins.str
     """Which fill."""
+    symbol: _builtins.str
+    """Symbol, for fills whose order nobody knows."""
+    fill_seq: _builtins.int
+    """Seq of the event that told the fill first."""
     @_builtins.property
     def fill(self) -> _execution_pb2.Fill:
         """What it was."""
@@ -912,10 +918,12 @@ class TradeCanceled(_message.Message):
         *,
         exec_id: _builtins.str = ...,
         fill: _execution_pb2.Fill | None = ...,
+        symbol: _builtins.str = ...,
+        fill_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exec_id", b"exec_id", "fill", b"fill"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exec_id", b"exec_id", "fill", b"fill", "fill_seq", b"fill_seq", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -929,8 +937,14 @@ class TradeCorrected(_message.Message):
 
     EXEC_ID_FIELD_NUMBER: _builtins.int
     FILL_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    FILL_SEQ_FIELD_NUMBER: _builtins.int
     exec_id: _builtins.str
     """Which fill."""
+    symbol: _builtins.str
+    """Symbol, for fills whose order nobody knows."""
+    fill_seq: _builtins.int
+    """Seq of the event that told the fill first."""
     @_builtins.property
     def fill(self) -> _execution_pb2.Fill:
         """What it is now."""
@@ -940,10 +954,12 @@ class TradeCorrected(_message.Message):
         *,
         exec_id: _builtins.str = ...,
         fill: _execution_pb2.Fill | None = ...,
+        symbol: _builtins.str = ...,
+        fill_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exec_id", b"exec_id", "fill", b"fill"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exec_id", b"exec_id", "fill", b"fill", "fill_seq", b"fill_seq", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1188,22 +1204,26 @@ class PositionMismatch(_message.Message):
     SYMBOL_FIELD_NUMBER: _builtins.int
     SIGNED_QTY_FIELD_NUMBER: _builtins.int
     BROKER_SIGNED_QTY_FIELD_NUMBER: _builtins.int
+    BROKER_AVG_PX_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """Symbol."""
     signed_qty: _builtins.str
     """Ours, decimal string."""
     broker_signed_qty: _builtins.str
     """The broker's, decimal string; equal to ours when the difference has ended."""
+    broker_avg_px: _builtins.str
+    """The broker's average price, decimal string; empty when flat or not known."""
     def __init__(
         self,
         *,
         symbol: _builtins.str = ...,
         signed_qty: _builtins.str = ...,
         broker_signed_qty: _builtins.str = ...,
+        broker_avg_px: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_signed_qty", b"broker_signed_qty", "signed_qty", b"signed_qty", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_avg_px", b"broker_avg_px", "broker_signed_qty", b"broker_signed_qty", "signed_qty", b"signed_qty", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from pitline.ems.v1 import event_pb2 as _event_pb2
 from pitline.types.v1 import account_pb2 as _account_pb2
+from pitline.types.v1 import execution_pb2 as _execution_pb2
 from pitline.types.v1 import money_pb2 as _money_pb2
 from pitline.types.v1 import order_pb2 as _order_pb2
 from pitline.types.v1 import position_pb2 as _position_pb2
@@ -39,6 +40,10 @@ class PrivateRecord(_message.Message):
     CURSOR_MOVED_FIELD_NUMBER: _builtins.int
     REQUEST_SENT_AGAIN_FIELD_NUMBER: _builtins.int
     ON_LOSS_CHANGED_FIELD_NUMBER: _builtins.int
+    DROP_REQUESTED_FIELD_NUMBER: _builtins.int
+    FATE_ASKED_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    STORE_ACCEPTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def epoch_started(self) -> Global___EpochStarted:
         """The EMS started."""
@@ -59,6 +64,22 @@ class PrivateRecord(_message.Message):
     def on_loss_changed(self) -> Global___OnLossChanged:
         """What becomes of a client's orders when it is lost, if that has changed."""
 
+    @_builtins.property
+    def drop_requested(self) -> Global___DropRequested:
+        """A broker was asked to forget an order that it had not sent to its venue."""
+
+    @_builtins.property
+    def fate_asked(self) -> Global___FateAsked:
+        """A broker was asked what became of an order."""
+
+    @_builtins.property
+    def quarantined(self) -> Global___Quarantined:
+        """A broker's event could not be taken as it is."""
+
+    @_builtins.property
+    def store_accepted(self) -> Global___StoreAccepted:
+        """An operator accepted a store behind a broker's name."""
+
     def __init__(
         self,
         *,
@@ -67,12 +88,16 @@ class PrivateRecord(_message.Message):
         cursor_moved: Global___CursorMoved | None = ...,
         request_sent_again: Global___RequestSentAgain | None = ...,
         on_loss_changed: Global___OnLossChanged | None = ...,
+        drop_requested: Global___DropRequested | None = ...,
+        fate_asked: Global___FateAsked | None = ...,
+        quarantined: Global___Quarantined | None = ...,
+        store_accepted: Global___StoreAccepted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "on_loss_changed", b"on_loss_changed", "request_sent_again", b"request_sent_again"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "epoch_started", b"epoch_started", "on_loss_changed", b"on_loss_changed", "request_sent_again", b"request_sent_again"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed", "drop_requested", "fate_asked", "quarantined", "store_accepted"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -214,6 +239,106 @@ class OnLossChanged(_message.Message):
 Global___OnLossChanged: _TypeAlias = OnLossChanged  # noqa: Y015
 
 @_typing.final
+class DropRequested(_message.Message):
+    """A broker was asked to forget an order that it had received and not sent to its venue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Which order."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropRequested: _TypeAlias = DropRequested  # noqa: Y015
+
+@_typing.final
+class FateAsked(_message.Message):
+    """A broker was asked what became of an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """Which order."""
+    stage: _builtins.int
+    """How often it has been asked in vain, up to the last stage, in which the request is in doubt."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        stage: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FateAsked: _TypeAlias = FateAsked  # noqa: Y015
+
+@_typing.final
+class Quarantined(_message.Message):
+    """A broker's event could not be read, or contradicts what is stored: kept as it came, and not applied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    event: _builtins.bytes
+    """The BrokerEvent as it came."""
+    text: _builtins.str
+    """What is wrong with it."""
+    def __init__(
+        self,
+        *,
+        event: _builtins.bytes = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quarantined: _TypeAlias = Quarantined  # noqa: Y015
+
+@_typing.final
+class StoreAccepted(_message.Message):
+    """An operator accepted a store behind a broker's name; the record's header says who."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BROKER_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    broker: _builtins.str
+    """The broker's name in the EMS's configuration."""
+    store_id: _builtins.str
+    """The store."""
+    def __init__(
+        self,
+        *,
+        broker: _builtins.str = ...,
+        store_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker", b"broker", "store_id", b"store_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreAccepted: _TypeAlias = StoreAccepted  # noqa: Y015
+
+@_typing.final
 class StoredOrder(_message.Message):
     """An order as a snapshot or the archive keeps it: what clients see of it, and what only the fold needs."""
 
@@ -228,6 +353,9 @@ class StoredOrder(_message.Message):
     MODIFY_STASHED_FIELD_NUMBER: _builtins.int
     ROUTED_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    FILLS_FIELD_NUMBER: _builtins.int
+    WAIT_STAGE_FIELD_NUMBER: _builtins.int
+    WAIT_SINCE_NS_FIELD_NUMBER: _builtins.int
     principal: _builtins.str
     """Whose order it is."""
     cancels: _builtins.int
@@ -240,6 +368,10 @@ class StoredOrder(_message.Message):
     """It was on its way to its broker once."""
     cancel_reason: _reason_pb2.Reason.ValueType
     """Why the last cancel was made, when its client had not asked for it."""
+    wait_stage: _builtins.int
+    """How often its broker was asked in vain for an answer that it owes; absent: it owes none."""
+    wait_since_ns: _builtins.int
+    """Since when it has owed the answer in this stage, EMS time, nanoseconds since 1970."""
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """What clients see."""
@@ -251,6 +383,10 @@ class StoredOrder(_message.Message):
     @_builtins.property
     def modify_stashed(self) -> _order_pb2.OrderTerms:
         """The terms that a waiting modify asks for."""
+
+    @_builtins.property
+    def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___StandingFill]:
+        """Its fills that stand."""
 
     def __init__(
         self,
@@ -264,14 +400,141 @@ class StoredOrder(_message.Message):
         modify_stashed: _order_pb2.OrderTerms | None = ...,
         routed: _builtins.bool = ...,
         cancel_reason: _reason_pb2.Reason.ValueType = ...,
+        fills: _abc.Iterable[Global___StandingFill] | None = ...,
+        wait_stage: _builtins.int | None = ...,
+        wait_since_ns: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "wait_stage", b"wait_stage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "cancels", b"cancels", "modifies", b"modifies", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "outstanding", b"outstanding", "principal", b"principal", "routed", b"routed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage", "cancel_reason", b"cancel_reason", "cancels", b"cancels", "fills", b"fills", "modifies", b"modifies", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "outstanding", b"outstanding", "principal", b"principal", "routed", b"routed", "wait_since_ns", b"wait_since_ns", "wait_stage", b"wait_stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__wait_stage: _TypeAlias = _typing.Literal["wait_stage"]  # noqa: Y015
+    _WhichOneofArgType__wait_stage: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wait_stage) -> _WhichOneofReturnType__wait_stage | None: ...
+
+Global___StoredOrder: _TypeAlias = StoredOrder  # noqa: Y015
+
+@_typing.final
+class StandingFill(_message.Message):
+    """A fill as it stands: as it came, or as the broker corrected it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILL_SEQ_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    FILL_FIELD_NUMBER: _builtins.int
+    fill_seq: _builtins.int
+    """Seq of the event that applied it."""
+    symbol: _builtins.str
+    """Symbol."""
+    @_builtins.property
+    def fill(self) -> _execution_pb2.Fill:
+        """What was executed: exec_id, quantity, price and fee."""
+
+    def __init__(
+        self,
+        *,
+        fill_seq: _builtins.int = ...,
+        symbol: _builtins.str = ...,
+        fill: _execution_pb2.Fill | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill", "fill_seq", b"fill_seq", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StoredOrder: _TypeAlias = StoredOrder  # noqa: Y015
+Global___StandingFill: _TypeAlias = StandingFill  # noqa: Y015
+
+@_typing.final
+class StrayFill(_message.Message):
+    """A fill that stands and whose order nobody knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    FILL_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Whose fill."""
+    @_builtins.property
+    def fill(self) -> Global___StandingFill:
+        """The fill."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        fill: Global___StandingFill | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "fill", b"fill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StrayFill: _TypeAlias = StrayFill  # noqa: Y015
+
+@_typing.final
+class OpeningPosition(_message.Message):
+    """A position as it was adopted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Fills of events after this seq came to it."""
+    @_builtins.property
+    def position(self) -> _position_pb2.Position:
+        """The position."""
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        position: _position_pb2.Position | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpeningPosition: _TypeAlias = OpeningPosition  # noqa: Y015
+
+@_typing.final
+class BrokerHolds(_message.Message):
+    """What a broker says that it holds, where that is not what the EMS holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIGNED_QTY_FIELD_NUMBER: _builtins.int
+    AVG_PX_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Which account."""
+    symbol: _builtins.str
+    """Which symbol."""
+    signed_qty: _builtins.str
+    """The broker's quantity, decimal string."""
+    avg_px: _builtins.str
+    """The broker's average, decimal string; empty when it tells none."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        signed_qty: _builtins.str = ...,
+        avg_px: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "avg_px", b"avg_px", "signed_qty", b"signed_qty", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BrokerHolds: _TypeAlias = BrokerHolds  # noqa: Y015
 
 @_typing.final
 class SnapshotPart(_message.Message):
@@ -322,6 +585,10 @@ class EmsState(_message.Message):
     POSITIONS_FIELD_NUMBER: _builtins.int
     CASH_FIELD_NUMBER: _builtins.int
     LOSS_GRACES_FIELD_NUMBER: _builtins.int
+    STRAYS_FIELD_NUMBER: _builtins.int
+    OPENINGS_FIELD_NUMBER: _builtins.int
+    MISMATCHES_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Last seq folded."""
     epoch: _builtins.int
@@ -344,6 +611,22 @@ class EmsState(_message.Message):
     def loss_graces(self) -> _containers.RepeatedCompositeFieldContainer[Global___LossGrace]:
         """Clients whose open orders are canceled when they are lost."""
 
+    @_builtins.property
+    def strays(self) -> _containers.RepeatedCompositeFieldContainer[Global___StrayFill]:
+        """Fills that stand and whose orders nobody knows."""
+
+    @_builtins.property
+    def openings(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningPosition]:
+        """Positions as they were adopted."""
+
+    @_builtins.property
+    def mismatches(self) -> _containers.RepeatedCompositeFieldContainer[Global___BrokerHolds]:
+        """Where brokers hold something else."""
+
+    @_builtins.property
+    def accepted(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreAccepted]:
+        """The store that an operator accepted last, by broker."""
+
     def __init__(
         self,
         *,
@@ -354,10 +637,14 @@ class EmsState(_message.Message):
         positions: _abc.Iterable[_position_pb2.Position] | None = ...,
         cash: _abc.Iterable[Global___AccountCash] | None = ...,
         loss_graces: _abc.Iterable[Global___LossGrace] | None = ...,
+        strays: _abc.Iterable[Global___StrayFill] | None = ...,
+        openings: _abc.Iterable[Global___OpeningPosition] | None = ...,
+        mismatches: _abc.Iterable[Global___BrokerHolds] | None = ...,
+        accepted: _abc.Iterable[Global___StoreAccepted] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "loss_graces", b"loss_graces", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "loss_graces", b"loss_graces", "mismatches", b"mismatches", "openings", b"openings", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq", "strays", b"strays"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -403,10 +690,19 @@ class KnownBroker(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     ADOPTED_FIELD_NUMBER: _builtins.int
+    FIRST_ORDER_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    BOUND_SEQ_FIELD_NUMBER: _builtins.int
     cursor: _builtins.int
     """Last broker_seq whose consequences are stored."""
     state: _event_pb2.BrokerState.ValueType
     """Where its stream stood."""
+    first_order: _builtins.int
+    """Number of the first order that can be at this store."""
+    quarantined: _builtins.int
+    """Events of it that were not taken as they are."""
+    bound_seq: _builtins.int
+    """Seq of the record that bound this store."""
     @_builtins.property
     def bound(self) -> Global___BrokerBound:
         """Which store it is."""
@@ -422,10 +718,13 @@ class KnownBroker(_message.Message):
         cursor: _builtins.int = ...,
         state: _event_pb2.BrokerState.ValueType = ...,
         adopted: _abc.Iterable[_builtins.str] | None = ...,
+        first_order: _builtins.int = ...,
+        quarantined: _builtins.int = ...,
+        bound_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted", b"adopted", "bound", b"bound", "cursor", b"cursor", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted", b"adopted", "bound", b"bound", "bound_seq", b"bound_seq", "cursor", b"cursor", "first_order", b"first_order", "quarantined", b"quarantined", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

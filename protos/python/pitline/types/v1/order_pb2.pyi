@@ -595,6 +595,7 @@ class Order(_message.Message):
     SUBMIT_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEQ_FIELD_NUMBER: _builtins.int
+    EXTERNAL_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The EMS's id (FIX 37), stable for life."""
     client_order_id: _builtins.str
@@ -615,6 +616,8 @@ class Order(_message.Message):
     """The same in words, the broker's own where it gave some."""
     last_seq: _builtins.int
     """Seq of its last event."""
+    external: _builtins.bool
+    """Placed elsewhere: it has no owner here, and who may trade the account may cancel it."""
     @_builtins.property
     def terms(self) -> Global___OrderTerms:
         """Terms in force."""
@@ -648,10 +651,11 @@ class Order(_message.Message):
         submit_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         last_seq: _builtins.int = ...,
+        external: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "submit_time", b"submit_time", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_order_id", b"broker_order_id", "client_id", b"client_id", "client_order_id", b"client_order_id", "group_id", b"group_id", "last_seq", b"last_seq", "order_id", b"order_id", "order_ref", b"order_ref", "parent_order_id", b"parent_order_id", "reason", b"reason", "state", b"state", "submit_time", b"submit_time", "terms", b"terms", "text", b"text", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_order_id", b"broker_order_id", "client_id", b"client_id", "client_order_id", b"client_order_id", "external", b"external", "group_id", b"group_id", "last_seq", b"last_seq", "order_id", b"order_id", "order_ref", b"order_ref", "parent_order_id", b"parent_order_id", "reason", b"reason", "state", b"state", "submit_time", b"submit_time", "terms", b"terms", "text", b"text", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
