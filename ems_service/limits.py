@@ -19,6 +19,11 @@ TAGS_MAX = 16
 TAG_BYTES_MAX = 256
 """Bytes of one tag's value. Beyond it: refused."""
 
+REFILLS_MAX = 256
+"""Times a message is filled again before another takes its place: what was overwritten, some 100 bytes a time, is kept
+until then.
+"""
+
 CHECKED_MAX = 16_384
 """Values of a field whose form was found good and is not looked at again; symbols, accounts, prices and quantities
 repeat. Beyond it the oldest are dropped.

@@ -7,10 +7,11 @@ write.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ems_service.convert.order import StateWriter, TermsWriter, set_execution, set_order, set_position
-from ems_service.convert.scalars import set_money, set_time, text_or_none
+from ems_service.convert.scalars import Refilled, set_money, set_time, text_or_none
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.order import Terms
@@ -196,13 +197,13 @@ def _terms_modified(event: events.OrderModified) -> Terms:
 @dataclass(slots=True)
 class _Kind:
     number: int
-    held: _Held
+    held: Refilled[_Held]
     fill: Callable[[Any, Any], None]
     terms: Callable[[Any], Terms] | None
 
 
 def _kind(arm: str, fill: Callable[[Any, Any], None], terms: Callable[[Any], Terms] | None = None) -> _Kind:
-    return _Kind(event_pb2.Event.DESCRIPTOR.fields_by_name[arm].number, _Held(arm), fill, terms)
+    return _Kind(event_pb2.Event.DESCRIPTOR.fields_by_name[arm].number, Refilled(partial(_Held, arm)), fill, terms)
 
 
 _KINDS: dict[type[Event], _Kind] = {
@@ -246,7 +247,7 @@ def kind_number(event: Event) -> int:
 def encode(event: Event, account: str) -> bytes:
     """The public form. Only for kinds that have one."""
     kind = _KINDS[type(event)]
-    held = kind.held
+    held = kind.held.next()
     message = held.message
     message.seq = event.seq
     if event.time_ns != held.said_time_ns:

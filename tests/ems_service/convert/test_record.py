@@ -1,7 +1,9 @@
 """What is stored of each event: whom it concerns, its public form, and that it reads back as it was."""
 
+import resource
 from dataclasses import asdict, fields
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -316,6 +318,22 @@ def test_nothing_of_a_position_or_of_cash_before_is_left_in_the_next() -> None:
     for cash in ((USD, USD), (USD,), ()):
         balance = events.Balance(1, NOON_NS, Cause(), "paper.main", cash)
         assert to_event(to_record(balance), State(JOURNAL_ID)) == balance
+
+
+def test_the_memory_of_what_was_overwritten_is_given_back() -> None:
+    core = connected()
+    core.buy("A")
+    routed = next(event for event in core.happened if isinstance(event, events.OrderRouted))
+    routed.order.client_order_id = "A" * 60
+
+    def memory_mib() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    to_record(routed)
+    before = memory_mib()
+    for _ in range(80_000):  # 60 bytes each, were they kept, make 5 MiB
+        to_record(routed)
+    assert memory_mib() - before < 2
 
 
 def test_bytes_once_given_do_not_change() -> None:
