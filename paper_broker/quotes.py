@@ -14,10 +14,10 @@ from paper_broker.convert import market
 from paper_broker.core.feed import MarketChange, Printed, SessionTurn, Side
 from paper_broker.core.order_book import OrderBook
 from paper_broker.limits import QUOTES_BACKLOG_BYTES_MAX, QUOTES_BACKLOG_PACED_BYTES
-from paper_broker.outbound import Outbound
 from pitline.broker.v1 import broker_service_pb2
 from pitline.types.v1 import market_pb2
 from pitline_rpc.batch import frame
+from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 
 _REFUSED_SYMBOLS = broker_service_pb2.QuotesResponse.REFUSED_SYMBOLS_FIELD_NUMBER

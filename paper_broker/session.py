@@ -17,9 +17,9 @@ from paper_broker.limits import (
     SILENCE_TICKS_MAX,
     TRADES_BACKLOG_BYTES_MAX,
 )
-from paper_broker.outbound import Outbound
 from pitline.broker.v1 import request_pb2
 from pitline_rpc.batch import frame
+from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 
 ReadEvents = Callable[[int, int, int], list[tuple[int, bytes]]]

@@ -15,7 +15,8 @@ from ems_service.engine import Clock
 from ems_service.limits import STREAM_BYTES_MAX
 from ems_service.publisher import PastRetention, Publisher, View
 from pitline.types.v1 import reason_pb2
-from pitline_rpc.batch import MESSAGE_BYTES_MAX, BatchWriter, uint64_field
+from pitline_rpc.batch import MESSAGE_BYTES_MAX, uint64_field
+from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 
 HEAD_SEQ_FIELD = 2
@@ -32,14 +33,12 @@ class EventStream:
         self._write = write
         self._publisher = publisher
         self._clock = clock
-        self._end: Refused | None = None
         self._sent_seq = 0
         """Everything up to here was handed over to be sent."""
         self.ended_on_purpose = False
         """By a logout, a newer stream or a shutdown: the client was not lost."""
-        self._cut = asyncio.Event()
-        self._writer = BatchWriter(write, STREAM_BYTES_MAX, self._too_slow, self._head)
-        self.put = self._writer.put
+        self._out = Outbound(write, STREAM_BYTES_MAX, too_slow=self._too_slow, trailer=self._head)
+        self.put = self._out.put
 
     async def send(self, framed: Sequence[bytes], head_seq: int) -> None:
         """Write at once, before what is queued: snapshots and what was missed, in messages of a bounded size."""
@@ -65,17 +64,10 @@ class EventStream:
 
         A sign of life goes out every `heartbeat_seconds`; none with 0."""
         beating = asyncio.create_task(self._beat(heartbeat_seconds))
-        writing = asyncio.create_task(self._writer.run())
-        cut = asyncio.create_task(self._cut.wait())
         try:
-            await asyncio.wait((writing, cut), return_when=asyncio.FIRST_COMPLETED)
-            if writing.done():
-                writing.result()
+            await self._out.run()
         finally:
-            for task in (beating, writing, cut):
-                task.cancel()
-        if self._end is not None:
-            raise self._end
+            beating.cancel()
 
     async def _beat(self, seconds: int) -> None:
         while seconds:
@@ -84,22 +76,23 @@ class EventStream:
 
     def end(self, code: grpc.StatusCode | None, reason: reason_pb2.Reason.ValueType, text: str) -> None:
         """End the stream after what is queued: with a closing event and a status, or without both (no code)."""
-        if self._end is None and code is not None:
+        status = None
+        if code is not None and not self._out.is_ended:
             name = reason_pb2.Reason.Name(reason).removeprefix("REASON_")
-            self._end = Refused(code, name, text, metadata={"last_seq": str(self._publisher.head_seq)})
+            status = Refused(code, name, text, metadata={"last_seq": str(self._publisher.head_seq)})
             self.put(closing(reason, text, self._publisher.head_seq, self._clock.now_ns()))
         self.ended_on_purpose = reason != reason_pb2.REASON_HEARTBEAT_MISSED
-        if not self.ended_on_purpose:
-            self._cut.set()  # who is silent may not read either
         self._publisher.unsubscribe(self)
-        self._writer.close()
+        if status is not None and not self.ended_on_purpose:
+            self._out.end(status)  # who is silent may not read either
+        else:
+            self._out.end_after_queued(status)
 
-    def _too_slow(self) -> None:
+    def _too_slow(self) -> Refused:
         text = f"more than {STREAM_BYTES_MAX} bytes of events wait for this stream; resume after the last seq taken"
-        last_seq = {"last_seq": str(self._sent_seq)}
-        self._end = Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER", text, metadata=last_seq)
         self._publisher.unsubscribe(self)
-        self._cut.set()  # the write under way may never end
+        last_seq = {"last_seq": str(self._sent_seq)}
+        return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER", text, metadata=last_seq)
 
     def _head(self) -> bytes:
         self._sent_seq = self._publisher.head_seq

@@ -16,7 +16,6 @@ from paper_broker.convert.requests import Request, check_hello, check_refs, chec
 from paper_broker.core.instruments import Listing
 from paper_broker.engine import Engine
 from paper_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX, NAME_LENGTH_MAX
-from paper_broker.outbound import Outbound
 from paper_broker.quotes import QuoteBoard
 from paper_broker.session import ReadEvents, Session
 from pitline.broker.v1.broker_service_pb2 import (
@@ -31,6 +30,7 @@ from pitline.broker.v1.broker_service_pb2 import (
     TradesRequest,
 )
 from pitline.broker.v1.request_pb2 import Hello
+from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -56,7 +56,6 @@ class BrokerServicer:
         session = Session(context.write, hello)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(session.out.until_ended())
                 tasks.create_task(session.recover(self._read_events))
                 tasks.create_task(session.out.run())
                 tasks.create_task(session.watch_silence())
@@ -74,7 +73,6 @@ class BrokerServicer:
         """Market data of the symbols subscribed to, until the line is lost."""
         with self._quotes.stream(context.write) as stream:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(stream.until_ended())
                 tasks.create_task(stream.run())
                 async for batch in requests:
                     for i, change in enumerate(batch.changes):

@@ -107,10 +107,21 @@ class BatchWriter:
         self._queued_bytes = queued_bytes
         self._wake.set()
 
+    @property
+    def queued_bytes(self) -> int:
+        """What waits, without the message under way."""
+        return self._queued_bytes
+
     def close(self) -> None:
         """Let `run` send what is queued and return."""
         self._closed = True
         self._wake.set()
+
+    def drop(self) -> None:
+        """Close, without what is queued."""
+        self._queue.clear()
+        self._queued_bytes = 0
+        self.close()
 
     async def run(self) -> None:
         """Send until closed and empty, or full (after the write under way). What `write` raises comes out of here."""
