@@ -16,7 +16,7 @@ from ems_service.broker_link import BrokerLink
 from ems_service.config import Config
 from ems_service.core.inputs import Cause, Started
 from ems_service.engine import Clock, Engine
-from ems_service.feeds import Feed
+from ems_service.feeds.feed import Feed
 from ems_service.folding import folded
 from ems_service.journal import Journal
 from ems_service.limits import GROUP_MAX
@@ -66,7 +66,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         engine.outlets.update(links)
         engine.market.awaited = frozenset(links)
         engine.market.answer_ns = round(config.answer_seconds * 1e9)
-        feeds = {name: Feed(name, broker.address) for name, broker in config.brokers.items()}
+        feeds = {name: Feed(name, broker.address, engine.clock) for name, broker in config.brokers.items()}
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         retention = Retention(config.retention_days * 86_400, config.retention_mib * 2**20)
         upkeep = Upkeep(config.data_dir, journal, archive, engine, recall, publisher, found, retention)
@@ -91,7 +91,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
             Service(
                 "pitline.ems.v1.AdminService",
                 add_AdminServiceServicer_to_server,
-                Admin(engine, links, streams, upkeep, config.durability, BUILD),
+                Admin(engine, links, feeds, streams, upkeep, config.durability, BUILD),
             ),
         ]
 

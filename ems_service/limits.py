@@ -59,7 +59,43 @@ had.
 """
 
 QUOTES_BYTES_MAX = 4 * 1024 * 1024
-"""Bytes of market updates that may wait for one consumer. Beyond it the consumer is cut off; quotes are not stored."""
+"""Bytes of market updates that may wait for one consumer, some 40,000 ticks. Beyond it the latest of each market and
+kind is held instead, and comes with the number missed.
+"""
+
+FEED_REQUESTS_BYTES_MAX = 1024 * 1024
+"""Bytes of subscriptions that may wait for a broker. Beyond it the stream of its feed is dropped and opened again."""
+
+FEED_SLICE_UPDATES = 64
+"""Updates of a market data message that are taken before the engine may go on, a few milliseconds at most."""
+
+FEED_LINGER_SECONDS = 2.0
+"""Time that a market without consumers stays subscribed to, for who opens a screen again."""
+
+FEED_STALE_SECONDS = 10.0
+"""Silence of a market after which its feed is stale: longer than a quiet instrument's usual pauses."""
+
+FEED_LOOK_SECONDS = 0.5
+"""Time between looks for markets that fell silent."""
+
+BARS_KEPT_MAX = 10_000
+"""Complete bars kept of a market and length while it is subscribed to, a few MB. Beyond it the oldest are dropped."""
+
+BAR_SECONDS_MAX = 86_400
+"""Longest bar, a day. Beyond it: refused."""
+
+BAR_LENGTHS_MAX = 16
+"""Lengths of bars in one subscription: each costs on every trade. Beyond it: refused."""
+
+BARS_PAGE_DEFAULT = 1_000
+BARS_PAGE_MAX = 10_000
+"""Bars in one page. Beyond it: refused."""
+
+THROTTLE_HZ_MAX = 1_000.0
+"""Fastest throttle: beyond it, it would be none. Beyond it: refused."""
+
+DEPTH_MAX = 1_000
+"""Levels of a book per side that may be asked for. Beyond it: refused."""
 
 REPLAY_BYTES_MAX = 1024 * 1024
 """Bytes of stored events that are read for one client at a time, so that a long catch-up holds nobody up."""

@@ -47,6 +47,17 @@ INSTRUMENTS_PAGE_MAX = 1_000
 BOOK_DEPTH_MAX = 1_000
 """Levels per side that a subscription may ask for; beyond it INVALID_ARGUMENT."""
 
+HISTORY_SECONDS_MAX = 100_000
+"""Seconds with trades that are kept of a symbol for ListBars, more than a day of a busy one, some 15 MB. Beyond it the
+oldest are dropped."""
+
+BAR_SECONDS_MAX = 86_400
+"""Longest bar, a day; beyond it INVALID_ARGUMENT."""
+
+BARS_PAGE_DEFAULT = 1_000
+BARS_PAGE_MAX = 10_000
+"""Bars in one page; beyond it INVALID_ARGUMENT."""
+
 NAME_LENGTH_MAX = 64
 """Characters of an account or symbol in a request; a longer one is refused without being looked up or repeated."""
 

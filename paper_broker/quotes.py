@@ -1,4 +1,4 @@
-"""Who gets which market: the subscriptions of all Quotes streams, and one encoding of each update for all of them.
+"""Who gets which market: the subscriptions of all Quotes streams, one encoding of each update for all, the history.
 
 The engine publishes each change as it takes it; the quotes servicer subscribes. Both happen on the event loop between
 two changes, so that the last state and what follows join without a gap. Invariant: a stream gets every update of its
@@ -13,6 +13,7 @@ from functools import partial
 from paper_broker.convert import market
 from paper_broker.core.feed import MarketChange, Printed, SessionTurn, Side
 from paper_broker.core.order_book import OrderBook
+from paper_broker.history import History
 from paper_broker.limits import QUOTES_BACKLOG_BYTES_MAX, QUOTES_BACKLOG_PACED_BYTES
 from pitline.broker.v1 import broker_service_pb2
 from pitline.types.v1 import market_pb2
@@ -27,8 +28,10 @@ class QuoteBoard:
     """All Quotes streams of this broker. `market_now_ns` is the market clock."""
 
     def __init__(self, books: Mapping[str, OrderBook], market_now_ns: Callable[[], int]) -> None:
+        self.history = History()
+        """What was traded; kept for every symbol, whoever listens."""
+        self.market_now_ns = market_now_ns
         self._books = books
-        self._market_now_ns = market_now_ns
         self._topics: dict[str, _Topic] = {}
         self._streams: set[Outbound] = set()
 
@@ -56,7 +59,7 @@ class QuoteBoard:
             return
         topic = self._topics.setdefault(symbol, _Topic(book))
         topic.depths[stream] = depth
-        for framed in topic.last_state(depth, self._market_now_ns(), time.time_ns()):
+        for framed in topic.last_state(depth, self.market_now_ns(), time.time_ns()):
             stream.put(framed)
 
     def unsubscribe(self, stream: Outbound, symbol: str) -> None:
@@ -69,6 +72,8 @@ class QuoteBoard:
 
     def publish(self, change: MarketChange | SessionTurn) -> None:
         """Tell a change that its book has taken."""
+        if isinstance(change, Printed):
+            self.history.add(change)
         topic = self._topics.get(change.symbol)
         if topic is not None:
             topic.tell(change, time.time_ns())
@@ -98,7 +103,7 @@ class _Topic:
 
     def last_state(self, depth: int, market_now_ns: int, receive_ns: int) -> Iterator[bytes]:
         """The feed's state; quote, book and last trade if the market has said anything."""
-        told = partial(market.update, self._listing.symbol, market_now_ns, receive_ns)
+        told = partial(market.update, self._listing.symbol, market_now_ns, receive_ns, snapshot=True)
         yield frame(told(self._state))
         if not self._book.fed:
             return
@@ -109,7 +114,7 @@ class _Topic:
         last = self._book.last_trade
         if last is not None:
             trade = market.trade(last, self._listing)
-            yield frame(market.update(last.symbol, last.market_time_ns, receive_ns, trade))
+            yield frame(market.update(last.symbol, last.market_time_ns, receive_ns, trade, snapshot=True))
 
     def tell(self, change: MarketChange | SessionTurn, receive_ns: int) -> None:
         """Whatever differs from what was told last, to everyone who asked for it."""

@@ -1,5 +1,6 @@
 """AdminService: what this server is and how it stands, and what operators find out and decide."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from ems_service.core.inputs import AcceptStore, AdoptPosition, Cause, Resolutio
 from ems_service.core.state import State
 from ems_service.core.values import InDoubt
 from ems_service.engine import Engine
+from ems_service.feeds.feed import Feed
+from ems_service.feeds.topic import Topic
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.unary import PRINCIPAL, order_of, refused
 from ems_service.upkeep import Upkeep
@@ -33,6 +36,7 @@ class Admin(AdminServiceServicer):
         self,
         engine: Engine,
         links: Mapping[str, BrokerLink],
+        feeds: Mapping[str, Feed],
         streams: Streams,
         upkeep: Upkeep,
         durability: str,
@@ -40,6 +44,7 @@ class Admin(AdminServiceServicer):
     ) -> None:
         self._engine = engine
         self._links = links
+        self._feeds = feeds
         self._streams = streams
         self._upkeep = upkeep
         self._durability = durability
@@ -52,6 +57,9 @@ class Admin(AdminServiceServicer):
         status.attending_clients = self._streams.attending_count
         status.watchers = self._streams.watching_count
         status.notices.extend(self._upkeep.notices)
+        now_s = time.monotonic()
+        for _, feed in sorted(self._feeds.items()):
+            status.feeds.extend(_feed_report(topic, now_s) for topic in feed.topics())
         return status
 
     async def ResolveOrder(self, request: pb.ResolveOrderRequest, context: Context) -> pb.ResolveOrderResponse:
@@ -128,3 +136,12 @@ def _raise_refusal(decision: Decision) -> None:
     for item in decision:
         if isinstance(item, Refusal):
             raise refused(item)
+
+
+def _feed_report(topic: Topic, now_s: float) -> pb.FeedReport:
+    report = pb.FeedReport(
+        key=topic.key, state=topic.state, updates=topic.updates, consumers=topic.consumers, depth=topic.depth
+    )
+    if topic.heard_s is not None:
+        report.silence.FromNanoseconds(int((now_s - topic.heard_s) * 1e9))
+    return report

@@ -60,7 +60,7 @@ CAPABILITIES = capabilities_pb2.Capabilities(
         order_pb2.TIME_IN_FORCE_GTD,
     ],
     exec_insts=[order_pb2.EXEC_INST_POST_ONLY, order_pb2.EXEC_INST_REDUCE_ONLY],
-    bars=False,
+    bars=True,
 )
 """What works here, and nothing else; order_refs are remembered for good."""
 

@@ -14,6 +14,7 @@ from paper_broker.convert.requests import invalid, time_ns
 from paper_broker.core.feed import BookSet, Halted, Level, MarketChange, Opened, Printed, Side, TopSet
 from paper_broker.core.instruments import Listing, NotAMultiple, plain
 from paper_broker.core.order_book import OrderBook
+from paper_broker.history import Traded
 from paper_broker.limits import NAME_LENGTH_MAX
 from pitline.types.v1 import instrument_pb2, market_pb2
 from pitline_rpc.decimals import DecimalError, parse
@@ -84,6 +85,22 @@ def trade(printed: Printed, listing: Listing) -> market_pb2.Trade:
     )
 
 
+def bar(traded: Traded, interval_seconds: int, listing: Listing) -> market_pb2.Bar:
+    """An interval that is over."""
+    message = market_pb2.Bar(
+        interval_seconds=interval_seconds,
+        open_px=listing.px_text(traded.open_ticks),
+        high_px=listing.px_text(traded.high_ticks),
+        low_px=listing.px_text(traded.low_ticks),
+        close_px=listing.px_text(traded.close_ticks),
+        volume=listing.qty_text(traded.lots),
+        trade_count=traded.count,
+        complete=True,
+    )
+    message.start_time.FromNanoseconds(traded.start_ns)
+    return message
+
+
 def feed_state(book: OrderBook) -> market_pb2.FeedState.ValueType:
     """Halted, also outside the trading hours, or fresh; stale as long as the market has not said anything yet."""
     if not book.trades:
@@ -96,9 +113,11 @@ def update(
     market_time_ns: int,
     receive_ns: int,
     change: market_pb2.Quote | market_pb2.Book | market_pb2.Trade | market_pb2.FeedState.ValueType,
+    *,
+    snapshot: bool = False,
 ) -> bytes:
-    """One encoded MarketUpdate."""
-    message = market_pb2.MarketUpdate()
+    """One encoded MarketUpdate; a snapshot says how a market stands already."""
+    message = market_pb2.MarketUpdate(snapshot=snapshot)
     message.key.symbol = symbol
     message.market_time.FromNanoseconds(market_time_ns)
     message.receive_time.FromNanoseconds(receive_ns)
@@ -136,6 +155,7 @@ def changes(
             ("key.broker", bool(message.key.broker)),
             ("receive_time", message.HasField("receive_time")),
             ("missed", bool(message.missed)),
+            ("snapshot", message.snapshot),
         ):
             if given:
                 raise invalid("UNSUPPORTED", f"{place}.{name}", "a script does not say it")

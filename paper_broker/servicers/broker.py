@@ -17,6 +17,7 @@ from paper_broker.core.instruments import Listing
 from paper_broker.engine import Engine
 from paper_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX, NAME_LENGTH_MAX
 from paper_broker.quotes import QuoteBoard
+from paper_broker.servicers import bars
 from paper_broker.session import ReadEvents, Session
 from pitline.broker.v1.broker_service_pb2 import (
     GetCapabilitiesRequest,
@@ -46,6 +47,7 @@ class BrokerServicer:
         self._quotes = quotes
         self._read_events = read_events
         self._instruments = sorted(instruments, key=lambda listing: listing.symbol)
+        self._listings = {listing.symbol: listing for listing in instruments}
 
     async def Trades(self, requests: AsyncIterator[TradesRequest], context: _Context) -> None:
         """The trades dialogue: attach, then requests in and events out until another takes over or the line is lost.
@@ -93,10 +95,9 @@ class BrokerServicer:
             instruments=[market.instrument(listing) for listing in page], next_page_token=token
         )
 
-    async def ListBars(self, _: ListBarsRequest, __: _Context) -> ListBarsResponse:
-        """Not served."""
-        text = "the paper broker keeps no history of bars"
-        raise Refused(grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED", text)
+    async def ListBars(self, request: ListBarsRequest, _: _Context) -> ListBarsResponse:
+        """What this market traded since its beginning."""
+        return bars.page(request, self._quotes.history, self._listings, self._quotes.market_now_ns())
 
     async def GetCapabilities(self, _: GetCapabilitiesRequest, __: _Context) -> GetCapabilitiesResponse:
         """What works here."""

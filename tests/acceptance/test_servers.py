@@ -2,7 +2,7 @@
 
 import grpc
 
-from pitline.ems.v1.market_data_service_pb2 import ListBarsRequest
+from pitline.ems.v1.market_data_service_pb2 import SignalsRequest
 from support.dialog import refused
 from support.health import health, reflected_services
 from support.stack import PaperStack
@@ -24,5 +24,5 @@ async def test_servers_list_their_services_by_reflection(on_paper: PaperStack) -
 
 
 async def test_a_method_that_comes_later_is_unimplemented(on_paper: PaperStack) -> None:
-    refusal = await refused(on_paper.desk.market.ListBars(ListBarsRequest()))
+    refusal = await refused(anext(aiter(on_paper.desk.market.Signals(SignalsRequest()))))
     assert refusal.code is grpc.StatusCode.UNIMPLEMENTED

@@ -181,12 +181,23 @@ ROWS: dict[str, Row] = {
     "ListInstrumentsRequest.page_token": [
         Bad(value, "MALFORMED", "none that") for value in ("NO-SUCH", "x" * MEGABYTE)
     ],
+    "ListBarsRequest.symbol": [*a_symbol(), Bad("NO-SUCH", "UNKNOWN_SYMBOL", "not traded here")],
+    "ListBarsRequest.interval_seconds": [
+        Bad(value, "OUT_OF_RANGE", "not 1 to 86400") for value in (0, 86_401, 2**32 - 1)
+    ],
+    "ListBarsRequest.start_time": a_time(),
+    "ListBarsRequest.end_time": a_time(),
+    "ListBarsRequest.page_size": [Bad(value, "OUT_OF_RANGE", "above 10000") for value in (10_001, 2**32 - 1)],
+    "ListBarsRequest.page_token": [
+        Bad(value, "MALFORMED", "none that") for value in ("x", "-1", "9" * 21, "x" * MEGABYTE)
+    ],
     "MarketUpdate.key": AnyValue("its fields have rows"),
     "InstrumentKey.broker": NotTaken(),
     "InstrumentKey.symbol": [Bad(value, "UNKNOWN_SYMBOL", "is not one of") for value in ("", "NO", "x" * MEGABYTE)],
     "MarketUpdate.market_time": [*a_time(), Bad(Timestamp(seconds=1), "OUT_OF_RANGE", "before", where="updates")],
     "MarketUpdate.receive_time": NotTaken(),
     "MarketUpdate.missed": NotTaken(),
+    "MarketUpdate.snapshot": NotTaken(),
     "MarketUpdate.quote": AnyValue("its fields have rows; an empty one says that nobody quotes"),
     "MarketUpdate.trade": AnyValue("its fields have rows"),
     "MarketUpdate.book": AnyValue("its fields have rows; an empty one says that nobody quotes"),
@@ -235,6 +246,7 @@ SOUND: Sequence[Message] = [
     SubscriptionChange(subscribe=Subscribe(symbol="X-USD")),
     SubscriptionChange(unsubscribe=Unsubscribe(symbol="X-USD")),
     ListInstrumentsRequest(),
+    ListBarsRequest(symbol="X-USD", interval_seconds=60),
     GetCapabilitiesRequest(),
     MarketUpdate(key=_KEY, quote=_QUOTE),
     MarketUpdate(key=_KEY, trade=Trade(price="99", qty="1")),
@@ -341,8 +353,7 @@ def test_every_call_is_covered() -> None:
         StepRequest.DESCRIPTOR.full_name: MarketUpdate.DESCRIPTOR.full_name,
     }
     asked = [method.input_type.full_name for method in (*service.methods, *script.methods)]
-    not_served = {ListBarsRequest.DESCRIPTOR.full_name}
-    assert {batches.get(name, name) for name in asked} - not_served == set(ROOTS)
+    assert {batches.get(name, name) for name in asked} == set(ROOTS)
     assert {arm.name for arm in request_pb2.BrokerRequest.DESCRIPTOR.oneofs[0].fields} == {
         sound.WhichOneof("kind") for sound in SOUND if isinstance(sound, BrokerRequest)
     }
@@ -398,6 +409,8 @@ async def _refusal(paper: InProcess, channel: grpc.aio.Channel, message: Message
                 await anext(aiter(call))
             case ListInstrumentsRequest():
                 await stub.ListInstruments(message)
+            case ListBarsRequest():
+                await stub.ListBars(message)
             case MarketUpdate():
                 await ScriptServiceStub(channel).Step(
                     StepRequest(updates=[MarketUpdate(key=_KEY, feed_state=FEED_STATE_FRESH), message])

@@ -8,7 +8,6 @@ import pytest
 
 from pitline.broker.v1.broker_service_pb2 import (
     GetCapabilitiesRequest,
-    ListBarsRequest,
     ListInstrumentsRequest,
     QuotesRequest,
     Subscribe,
@@ -205,13 +204,10 @@ async def test_instruments_come_in_pages(stub: BrokerServiceStub) -> None:
     assert from_rpc_error(refused.value).field == "page_size"
 
 
-async def test_capabilities_are_what_works_and_bars_do_not(stub: BrokerServiceStub) -> None:
+async def test_capabilities_are_what_works(stub: BrokerServiceStub) -> None:
     capabilities = (await stub.GetCapabilities(GetCapabilitiesRequest())).capabilities
     assert list(capabilities.ord_types) == [ORD_TYPE_LIMIT, ORD_TYPE_MARKET]
-    assert not capabilities.bars
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await stub.ListBars(ListBarsRequest(symbol="X-USD"))
-    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert capabilities.bars
 
 
 @pytest.mark.parametrize(

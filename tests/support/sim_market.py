@@ -27,6 +27,7 @@ class SimMarket:
         self.instruments = [_instrument(symbol) for symbol in SYMBOLS]
         self.streams: list[QuotesStream] = []
         self._last_quotes: dict[str, MarketUpdate] = {}
+        self._subscriptions: list[str] = []
         self._changes = Changes(self._shown)
 
     def quote(self, symbol: str, *, bid: str, ask: str, bid_qty: str = "10", ask_qty: str = "10") -> None:
@@ -45,6 +46,10 @@ class SimMarket:
     def subscribers(self, symbol: str) -> int:
         """Streams that carry the symbol now."""
         return sum(symbol in stream.symbols for stream in self.streams)
+
+    def subscriptions_of(self, symbol: str) -> int:
+        """How often the symbol was subscribed to so far."""
+        return self._subscriptions.count(symbol)
 
     async def until_subscribers(self, symbol: str, number: int) -> None:
         """Wait until so many streams carry the symbol."""
@@ -67,13 +72,19 @@ class SimMarket:
         match change.WhichOneof("change"):
             case "subscribe":
                 symbol = change.subscribe.symbol
+                self._subscriptions.append(symbol)
                 if symbol not in SYMBOLS:
                     stream.refuse(symbol)
                 else:
                     stream.symbols.add(symbol)
-                    stream.put(MarketUpdate(key=InstrumentKey(symbol=symbol), feed_state=FEED_STATE_FRESH))
+                    stream.put(
+                        MarketUpdate(key=InstrumentKey(symbol=symbol), feed_state=FEED_STATE_FRESH, snapshot=True)
+                    )
                     if symbol in self._last_quotes:
-                        stream.put(self._last_quotes[symbol])
+                        standing = MarketUpdate()
+                        standing.CopyFrom(self._last_quotes[symbol])
+                        standing.snapshot = True
+                        stream.put(standing)
             case "unsubscribe":
                 stream.symbols.discard(change.unsubscribe.symbol)
             case None:

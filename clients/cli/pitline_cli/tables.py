@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pitline.ems.v1.admin_service_pb2 import BrokerReport, GetStatusResponse
+from pitline.ems.v1.admin_service_pb2 import BrokerReport, FeedReport, GetStatusResponse
 from pitline.ems.v1.event_pb2 import BrokerState, Event
 from pitline.types.v1.account_pb2 import Account, Environment
 from pitline.types.v1.instrument_pb2 import Instrument
@@ -104,7 +104,7 @@ class Tables:
         self._show(table, "no accounts")
 
     def status(self, status: GetStatusResponse) -> None:
-        """The EMS in a few lines, its brokers in a table."""
+        """The EMS in a few lines, its brokers in a table, its feeds in another."""
         started = status.start_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         self._say(f"pitline {status.build}, since {started} UTC, durability {status.durability or _NONE}")
         self._say(f"journal {status.journal_id}, epoch {status.epoch}, seq {status.head_seq}")
@@ -125,6 +125,8 @@ class Tables:
                 _broker_words(broker),
             )
         self._show(table, "no brokers")
+        if status.feeds:
+            self._feeds(status.feeds)
 
     def market(self, update: MarketUpdate) -> None:
         """One line: time in UTC, market, what changed."""
@@ -135,6 +137,19 @@ class Tables:
     def error(self, error: PitlineError, exit_code: ExitCode) -> None:
         """One line on standard error."""
         print(f"pitline: {error}", file=sys.stderr, flush=True)
+
+    def _feeds(self, feeds: Sequence[FeedReport]) -> None:
+        table = _table("market", "feed", ">silent for s", ">updates", ">consumers", ">depth")
+        for feed in feeds:
+            table.add_row(
+                f"{feed.key.broker}:{feed.key.symbol}",
+                FeedState.Name(feed.state).removeprefix("FEED_STATE_").lower(),
+                f"{feed.silence.ToNanoseconds() / 1e9:.1f}" if feed.HasField("silence") else _NONE,
+                str(feed.updates),
+                str(feed.consumers),
+                str(max(feed.depth, 1)),
+            )
+        self._console.print(table)
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)

@@ -107,6 +107,16 @@ class BatchWriter:
         self._queued_bytes = queued_bytes
         self._wake.set()
 
+    def offer(self, framed: bytes) -> bool:
+        """Queue framed items if there is room. False: there is not, or the writer is closed; then nothing happened."""
+        queued_bytes = self._queued_bytes + len(framed)
+        if queued_bytes > self._limit_bytes or self._closed or self._full:
+            return False
+        self._queue.append(framed)
+        self._queued_bytes = queued_bytes
+        self._wake.set()
+        return True
+
     @property
     def queued_bytes(self) -> int:
         """What waits, without the message under way."""

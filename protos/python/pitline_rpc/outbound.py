@@ -41,8 +41,10 @@ class Outbound:
         self._cut = asyncio.Event()
         self._status: Refused | None = None
         self._over = False
-        self.put: Callable[[bytes], None] = self._writer.put
+        self.put = self._writer.put
         """Queue one framed item; never waits. Nothing happens once the stream is ended."""
+        self.offer = self._writer.offer
+        """Queue framed items if there is room, for who has another way out than the end of the stream. Never waits."""
 
     @property
     def backlog_bytes(self) -> int:

@@ -44,7 +44,12 @@ from pitline.ems.v1.command_pb2 import (
     SubmitGroup,
     View,
 )
-from pitline.ems.v1.market_data_service_pb2 import ListInstrumentsRequest, QuotesRequest, Subscription
+from pitline.ems.v1.market_data_service_pb2 import (
+    ListBarsRequest,
+    ListInstrumentsRequest,
+    QuotesRequest,
+    Subscription,
+)
 from pitline.ems.v1.trading_service_pb2 import (
     CancelOrderRequest,
     GetOrderRequest,
@@ -153,12 +158,11 @@ ROWS: dict[str, Row] = {
         Bad(Timestamp(), "UNSUPPORTED", "only GTD has one"),
     ],
     "Timestamp.seconds": [
-        Bad(seconds, "OUT_OF_RANGE", "not within 1970 to 9999", where="submit.terms.expire_time")
+        Bad(seconds, "OUT_OF_RANGE", "not within 1970 to 9999")
         for seconds in (-1, 253_402_300_800, 2**63 - 1, -(2**63))
     ],
     "Timestamp.nanos": [
-        Bad(nanos, "OUT_OF_RANGE", "not within 1970 to 9999", where="submit.terms.expire_time")
-        for nanos in (-1, 1_000_000_000, 2**31 - 1)
+        Bad(nanos, "OUT_OF_RANGE", "not within 1970 to 9999") for nanos in (-1, 1_000_000_000, 2**31 - 1)
     ],
     "OrderTerms.exec_inst": [
         Bad([0], "REQUIRED", "POST_ONLY, REDUCE_ONLY"),
@@ -249,8 +253,10 @@ ROWS: dict[str, Row] = {
         *(Bad(value, "UNKNOWN_SYMBOL", "no broker") for value in ("nobody", "a b", "x" * MEGABYTE)),
     ],
     "InstrumentKey.symbol": [*a_symbol(), Bad("NO-SUCH", "UNKNOWN_SYMBOL", "is not known at sim")],
-    "Subscription.throttle_hz": [Bad(value, "UNSUPPORTED", WHY) for value in (1.0, -1.0, float("nan"), float("inf"))],
-    "Subscription.depth": [Bad(value, "UNSUPPORTED", WHY) for value in (2, 2**32 - 1)],
+    "Subscription.throttle_hz": [
+        Bad(value, "OUT_OF_RANGE", "not 0 to 1000") for value in (-1.0, 1000.5, float("nan"), float("inf"))
+    ],
+    "Subscription.depth": at_most(1000),
     "Subscription.trades": AnyValue("both are asked for"),
     "ResolveOrderRequest.order_id": [*an_id(), Bad("no-such-order", "UNKNOWN_ORDER", "no order no-such-order")],
     "ResolveOrderRequest.text": [
@@ -262,7 +268,23 @@ ROWS: dict[str, Row] = {
     "AdoptPositionRequest.symbol": [*a_symbol(), Bad("Y-USD", "TOO_LATE", "no other position of sim.main")],
     "AdoptBrokerRequest.broker": [*an_id(), Bad("nobody", "UNKNOWN_ACCOUNT", "no broker nobody")],
     "AdoptBrokerRequest.store_id": [*an_id(), Bad("S2", "TOO_LATE", "which broker sim was not refused for")],
-    "Subscription.bar_interval_seconds": [Bad([value], "UNSUPPORTED", WHY) for value in (0, 1, 2**32 - 1)],
+    "Subscription.bar_interval_seconds": [
+        *(
+            Bad([60, value], "OUT_OF_RANGE", "not 1 to 86400", where="subscriptions[0].bar_interval_seconds[1]")
+            for value in (0, 86_401, 2**32 - 1)
+        ),
+        Bad([60] * 17, "TOO_LARGE", "more than 16"),
+    ],
+    "ListBarsRequest.key": [Bad(InstrumentKey(), "REQUIRED", "1 to 32", where="key.symbol")],
+    "ListBarsRequest.interval_seconds": [
+        Bad(value, "OUT_OF_RANGE", "not 1 to 86400") for value in (0, 86_401, 2**32 - 1)
+    ],
+    "ListBarsRequest.start_time": AnyValue("its fields have rows; without it from the beginning"),
+    "ListBarsRequest.end_time": AnyValue("its fields have rows; without it until now"),
+    "ListBarsRequest.page_size": at_most(10_000),
+    "ListBarsRequest.page_token": [
+        Bad(value, "MALFORMED", "none that this server gave") for value in ("x", "-1", "٣", "9" * 21, "9" * MEGABYTE)
+    ],
 }
 
 SERVICES = {
@@ -275,7 +297,6 @@ METHODS = [method for service in SERVICES.values() for method in service.methods
 NOT_SERVED = {
     "CancelOrders",
     "GetGroup",
-    "ListBars",
     "Signals",
     "Halt",
     "Resume",
@@ -321,6 +342,7 @@ SOUND: list[Message] = [
     AdoptPositionRequest(account="sim.main", symbol="X-USD"),
     AdoptBrokerRequest(broker="sim", store_id="S2"),
     QuotesRequest(subscriptions=[Subscription(key=InstrumentKey(broker="sim", symbol="X-USD"))]),
+    ListBarsRequest(key=InstrumentKey(broker="sim", symbol="X-USD"), interval_seconds=60),
 ]
 
 
@@ -430,7 +452,9 @@ def cases(place: Place) -> Iterator[Case]:
             for bad in row:
                 for message in _spoiled(place, bad.value, bad.given):
                     name = f"{place.root.name} {place.dotted} {bad}"
-                    yield Case(name, message, bad.where or place.dotted, bad.reason, bad.shown, bad.bound)
+                    # A time is refused as a whole.
+                    field = place.dotted.rpartition(".")[0] if place.key.startswith("Timestamp.") else place.dotted
+                    yield Case(name, message, bad.where or field, bad.reason, bad.shown, bad.bound)
 
 
 def _spoiled(place: Place, value: Any, also: Callable[[Any], None] | None) -> Iterator[Message]:
@@ -443,7 +467,7 @@ def _spoiled(place: Place, value: Any, also: Callable[[Any], None] | None) -> It
         for field in place.path[:-1]:
             if field.containing_oneof is not None and not parent.HasField(field.name):
                 break
-            if field.message_type is Timestamp.DESCRIPTOR:
+            if field.message_type is Timestamp.DESCRIPTOR and isinstance(parent, OrderTerms):
                 with_gtd(parent)
             child = getattr(parent, field.name)
             parent = (child[0] if child else child.add()) if field.is_repeated else child

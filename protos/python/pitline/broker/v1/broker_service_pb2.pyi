@@ -106,7 +106,9 @@ class SubscriptionChange(_message.Message):
     UNSUBSCRIBE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subscribe(self) -> Global___Subscribe:
-        """Start; the last state known comes first. Again for the same symbol: these options replace the older."""
+        """Start; the last state known comes first, marked as a snapshot. Again for the same symbol: these options replace the
+        older, and the last state comes again.
+        """
 
     @_builtins.property
     def unsubscribe(self) -> Global___Unsubscribe:

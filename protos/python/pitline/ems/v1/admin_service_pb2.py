@@ -22,74 +22,79 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from pitline.ems.v1 import event_pb2 as pitline_dot_ems_dot_v1_dot_event__pb2
 from pitline.types.v1 import account_pb2 as pitline_dot_types_dot_v1_dot_account__pb2
+from pitline.types.v1 import instrument_pb2 as pitline_dot_types_dot_v1_dot_instrument__pb2
+from pitline.types.v1 import market_pb2 as pitline_dot_types_dot_v1_dot_market__pb2
 from pitline.types.v1 import order_pb2 as pitline_dot_types_dot_v1_dot_order__pb2
 from pitline.types.v1 import position_pb2 as pitline_dot_types_dot_v1_dot_position__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pitline/ems/v1/admin_service.proto\x12\x0epitline.ems.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apitline/ems/v1/event.proto\x1a\x1epitline/types/v1/account.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1fpitline/types/v1/position.proto\"\x12\n\x10GetStatusRequest\"\xe1\x02\n\x11GetStatusResponse\x12\r\n\x05\x62uild\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x10\n\x08head_seq\x18\x04 \x01(\x04\x12\x12\n\ndurability\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bopen_orders\x18\x08 \x01(\x04\x12\x19\n\x11\x61ttending_clients\x18\t \x01(\r\x12\x10\n\x08watchers\x18\n \x01(\r\x12-\n\x07\x62rokers\x18\x0b \x03(\x0b\x32\x1c.pitline.ems.v1.BrokerReport\x12\x0f\n\x07notices\x18\x0c \x03(\t\x12\x18\n\x10orders_in_memory\x18\r \x01(\x04\"\xac\x02\n\x0c\x42rokerReport\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.pitline.ems.v1.BrokerState\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x05 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12\r\n\x05\x62uild\x18\x06 \x01(\t\x12\x12\n\nbroker_seq\x18\x07 \x01(\x04\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x10\n\x08\x63onnects\x18\t \x01(\x04\x12\x13\n\x0bquarantined\x18\n \x01(\x04\x12\x18\n\x10refused_store_id\x18\x0b \x01(\t\x12\x17\n\x0fin_doubt_orders\x18\x0c \x01(\x04\"E\n\x0bHaltRequest\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.pitline.ems.v1.HaltScope\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x0e\n\x0cHaltResponse\"9\n\rResumeRequest\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.pitline.ems.v1.HaltScope\"\x10\n\x0eResumeResponse\"s\n\x13ResolveOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nresolution\x18\x04 \x01(\x0e\x32\x1a.pitline.ems.v1.ResolutionJ\x04\x08\x02\x10\x03R\x06status\">\n\x14ResolveOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"7\n\x14\x41\x64optPositionRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\"E\n\x15\x41\x64optPositionResponse\x12,\n\x08position\x18\x01 \x01(\x0b\x32\x1a.pitline.types.v1.Position\"6\n\x12\x41\x64optBrokerRequest\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\"C\n\x13\x41\x64optBrokerResponse\x12,\n\x06\x62roker\x18\x01 \x01(\x0b\x32\x1c.pitline.ems.v1.BrokerReport\"x\n\nGrantTerms\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12$\n\x05right\x18\x02 \x01(\x0e\x32\x15.pitline.ems.v1.Right\x12\x11\n\x07\x61\x63\x63ount\x18\x03 \x01(\tH\x00\x12\x13\n\tclient_id\x18\x04 \x01(\tH\x00\x42\t\n\x07subject\"9\n\x0cGrantRequest\x12)\n\x05grant\x18\x01 \x01(\x0b\x32\x1a.pitline.ems.v1.GrantTerms\"\x0f\n\rGrantResponse\":\n\rRevokeRequest\x12)\n\x05grant\x18\x01 \x01(\x0b\x32\x1a.pitline.ems.v1.GrantTerms\"\x10\n\x0eRevokeResponse\"&\n\x11ListGrantsRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\"@\n\x12ListGrantsResponse\x12*\n\x06grants\x18\x01 \x03(\x0b\x32\x1a.pitline.ems.v1.GrantTerms\"\xd3\x01\n\nRiskLimits\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.pitline.ems.v1.HaltScope\x12\x15\n\rorder_qty_max\x18\x02 \x01(\t\x12\x1a\n\x12order_notional_max\x18\x03 \x01(\t\x12\x14\n\x0cposition_max\x18\x04 \x01(\t\x12\x17\n\x0fopen_orders_max\x18\x05 \x01(\r\x12\x1d\n\x15orders_per_second_max\x18\x06 \x01(\r\x12\x1a\n\x12price_band_percent\x18\x07 \x01(\t\"B\n\x14SetRiskLimitsRequest\x12*\n\x06limits\x18\x01 \x01(\x0b\x32\x1a.pitline.ems.v1.RiskLimits\"\x17\n\x15SetRiskLimitsResponse\"\x17\n\x15ListRiskLimitsRequest\"D\n\x16ListRiskLimitsResponse\x12*\n\x06limits\x18\x01 \x03(\x0b\x32\x1a.pitline.ems.v1.RiskLimits*\xa9\x01\n\nResolution\x12\x1a\n\x16RESOLUTION_UNSPECIFIED\x10\x00\x12\x16\n\x12RESOLUTION_WORKING\x10\x01\x12\x17\n\x13RESOLUTION_CANCELED\x10\x02\x12\x17\n\x13RESOLUTION_REJECTED\x10\x03\x12\x16\n\x12RESOLUTION_EXPIRED\x10\x04\x12\x1d\n\x19RESOLUTION_NEVER_RECEIVED\x10\x05*c\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0e\n\nRIGHT_VIEW\x10\x01\x12\x0f\n\x0bRIGHT_TRADE\x10\x02\x12\x11\n\rRIGHT_CONTROL\x10\x03\x12\x0f\n\x0bRIGHT_ADMIN\x10\x04\x32\xa0\x07\n\x0c\x41\x64minService\x12P\n\tGetStatus\x12 .pitline.ems.v1.GetStatusRequest\x1a!.pitline.ems.v1.GetStatusResponse\x12\x41\n\x04Halt\x12\x1b.pitline.ems.v1.HaltRequest\x1a\x1c.pitline.ems.v1.HaltResponse\x12G\n\x06Resume\x12\x1d.pitline.ems.v1.ResumeRequest\x1a\x1e.pitline.ems.v1.ResumeResponse\x12Y\n\x0cResolveOrder\x12#.pitline.ems.v1.ResolveOrderRequest\x1a$.pitline.ems.v1.ResolveOrderResponse\x12\\\n\rAdoptPosition\x12$.pitline.ems.v1.AdoptPositionRequest\x1a%.pitline.ems.v1.AdoptPositionResponse\x12V\n\x0b\x41\x64optBroker\x12\".pitline.ems.v1.AdoptBrokerRequest\x1a#.pitline.ems.v1.AdoptBrokerResponse\x12\x44\n\x05Grant\x12\x1c.pitline.ems.v1.GrantRequest\x1a\x1d.pitline.ems.v1.GrantResponse\x12G\n\x06Revoke\x12\x1d.pitline.ems.v1.RevokeRequest\x1a\x1e.pitline.ems.v1.RevokeResponse\x12S\n\nListGrants\x12!.pitline.ems.v1.ListGrantsRequest\x1a\".pitline.ems.v1.ListGrantsResponse\x12\\\n\rSetRiskLimits\x12$.pitline.ems.v1.SetRiskLimitsRequest\x1a%.pitline.ems.v1.SetRiskLimitsResponse\x12_\n\x0eListRiskLimits\x12%.pitline.ems.v1.ListRiskLimitsRequest\x1a&.pitline.ems.v1.ListRiskLimitsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pitline/ems/v1/admin_service.proto\x12\x0epitline.ems.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apitline/ems/v1/event.proto\x1a\x1epitline/types/v1/account.proto\x1a!pitline/types/v1/instrument.proto\x1a\x1dpitline/types/v1/market.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1fpitline/types/v1/position.proto\"\x12\n\x10GetStatusRequest\"\x8c\x03\n\x11GetStatusResponse\x12\r\n\x05\x62uild\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x10\n\x08head_seq\x18\x04 \x01(\x04\x12\x12\n\ndurability\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bopen_orders\x18\x08 \x01(\x04\x12\x19\n\x11\x61ttending_clients\x18\t \x01(\r\x12\x10\n\x08watchers\x18\n \x01(\r\x12-\n\x07\x62rokers\x18\x0b \x03(\x0b\x32\x1c.pitline.ems.v1.BrokerReport\x12\x0f\n\x07notices\x18\x0c \x03(\t\x12\x18\n\x10orders_in_memory\x18\r \x01(\x04\x12)\n\x05\x66\x65\x65\x64s\x18\x10 \x03(\x0b\x32\x1a.pitline.ems.v1.FeedReport\"\xc5\x01\n\nFeedReport\x12,\n\x03key\x18\x01 \x01(\x0b\x32\x1f.pitline.types.v1.InstrumentKey\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.pitline.types.v1.FeedState\x12*\n\x07silence\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07updates\x18\x04 \x01(\x04\x12\x11\n\tconsumers\x18\x05 \x01(\r\x12\r\n\x05\x64\x65pth\x18\x06 \x01(\r\"\xac\x02\n\x0c\x42rokerReport\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.pitline.ems.v1.BrokerState\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x05 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12\r\n\x05\x62uild\x18\x06 \x01(\t\x12\x12\n\nbroker_seq\x18\x07 \x01(\x04\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x10\n\x08\x63onnects\x18\t \x01(\x04\x12\x13\n\x0bquarantined\x18\n \x01(\x04\x12\x18\n\x10refused_store_id\x18\x0b \x01(\t\x12\x17\n\x0fin_doubt_orders\x18\x0c \x01(\x04\"E\n\x0bHaltRequest\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.pitline.ems.v1.HaltScope\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x0e\n\x0cHaltResponse\"9\n\rResumeRequest\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.pitline.ems.v1.HaltScope\"\x10\n\x0eResumeResponse\"s\n\x13ResolveOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nresolution\x18\x04 \x01(\x0e\x32\x1a.pitline.ems.v1.ResolutionJ\x04\x08\x02\x10\x03R\x06status\">\n\x14ResolveOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"7\n\x14\x41\x64optPositionRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\"E\n\x15\x41\x64optPositionResponse\x12,\n\x08position\x18\x01 \x01(\x0b\x32\x1a.pitline.types.v1.Position\"6\n\x12\x41\x64optBrokerRequest\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\"C\n\x13\x41\x64optBrokerResponse\x12,\n\x06\x62roker\x18\x01 \x01(\x0b\x32\x1c.pitline.ems.v1.BrokerReport\"x\n\nGrantTerms\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12$\n\x05right\x18\x02 \x01(\x0e\x32\x15.pitline.ems.v1.Right\x12\x11\n\x07\x61\x63\x63ount\x18\x03 \x01(\tH\x00\x12\x13\n\tclient_id\x18\x04 \x01(\tH\x00\x42\t\n\x07subject\"9\n\x0cGrantRequest\x12)\n\x05grant\x18\x01 \x01(\x0b\x32\x1a.pitline.ems.v1.GrantTerms\"\x0f\n\rGrantResponse\":\n\rRevokeRequest\x12)\n\x05grant\x18\x01 \x01(\x0b\x32\x1a.pitline.ems.v1.GrantTerms\"\x10\n\x0eRevokeResponse\"&\n\x11ListGrantsRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\"@\n\x12ListGrantsResponse\x12*\n\x06grants\x18\x01 \x03(\x0b\x32\x1a.pitline.ems.v1.GrantTerms\"\xd3\x01\n\nRiskLimits\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.pitline.ems.v1.HaltScope\x12\x15\n\rorder_qty_max\x18\x02 \x01(\t\x12\x1a\n\x12order_notional_max\x18\x03 \x01(\t\x12\x14\n\x0cposition_max\x18\x04 \x01(\t\x12\x17\n\x0fopen_orders_max\x18\x05 \x01(\r\x12\x1d\n\x15orders_per_second_max\x18\x06 \x01(\r\x12\x1a\n\x12price_band_percent\x18\x07 \x01(\t\"B\n\x14SetRiskLimitsRequest\x12*\n\x06limits\x18\x01 \x01(\x0b\x32\x1a.pitline.ems.v1.RiskLimits\"\x17\n\x15SetRiskLimitsResponse\"\x17\n\x15ListRiskLimitsRequest\"D\n\x16ListRiskLimitsResponse\x12*\n\x06limits\x18\x01 \x03(\x0b\x32\x1a.pitline.ems.v1.RiskLimits*\xa9\x01\n\nResolution\x12\x1a\n\x16RESOLUTION_UNSPECIFIED\x10\x00\x12\x16\n\x12RESOLUTION_WORKING\x10\x01\x12\x17\n\x13RESOLUTION_CANCELED\x10\x02\x12\x17\n\x13RESOLUTION_REJECTED\x10\x03\x12\x16\n\x12RESOLUTION_EXPIRED\x10\x04\x12\x1d\n\x19RESOLUTION_NEVER_RECEIVED\x10\x05*c\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0e\n\nRIGHT_VIEW\x10\x01\x12\x0f\n\x0bRIGHT_TRADE\x10\x02\x12\x11\n\rRIGHT_CONTROL\x10\x03\x12\x0f\n\x0bRIGHT_ADMIN\x10\x04\x32\xa0\x07\n\x0c\x41\x64minService\x12P\n\tGetStatus\x12 .pitline.ems.v1.GetStatusRequest\x1a!.pitline.ems.v1.GetStatusResponse\x12\x41\n\x04Halt\x12\x1b.pitline.ems.v1.HaltRequest\x1a\x1c.pitline.ems.v1.HaltResponse\x12G\n\x06Resume\x12\x1d.pitline.ems.v1.ResumeRequest\x1a\x1e.pitline.ems.v1.ResumeResponse\x12Y\n\x0cResolveOrder\x12#.pitline.ems.v1.ResolveOrderRequest\x1a$.pitline.ems.v1.ResolveOrderResponse\x12\\\n\rAdoptPosition\x12$.pitline.ems.v1.AdoptPositionRequest\x1a%.pitline.ems.v1.AdoptPositionResponse\x12V\n\x0b\x41\x64optBroker\x12\".pitline.ems.v1.AdoptBrokerRequest\x1a#.pitline.ems.v1.AdoptBrokerResponse\x12\x44\n\x05Grant\x12\x1c.pitline.ems.v1.GrantRequest\x1a\x1d.pitline.ems.v1.GrantResponse\x12G\n\x06Revoke\x12\x1d.pitline.ems.v1.RevokeRequest\x1a\x1e.pitline.ems.v1.RevokeResponse\x12S\n\nListGrants\x12!.pitline.ems.v1.ListGrantsRequest\x1a\".pitline.ems.v1.ListGrantsResponse\x12\\\n\rSetRiskLimits\x12$.pitline.ems.v1.SetRiskLimitsRequest\x1a%.pitline.ems.v1.SetRiskLimitsResponse\x12_\n\x0eListRiskLimits\x12%.pitline.ems.v1.ListRiskLimitsRequest\x1a&.pitline.ems.v1.ListRiskLimitsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.ems.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESOLUTION']._serialized_start=2272
-  _globals['_RESOLUTION']._serialized_end=2441
-  _globals['_RIGHT']._serialized_start=2443
-  _globals['_RIGHT']._serialized_end=2542
-  _globals['_GETSTATUSREQUEST']._serialized_start=210
-  _globals['_GETSTATUSREQUEST']._serialized_end=228
-  _globals['_GETSTATUSRESPONSE']._serialized_start=231
-  _globals['_GETSTATUSRESPONSE']._serialized_end=584
-  _globals['_BROKERREPORT']._serialized_start=587
-  _globals['_BROKERREPORT']._serialized_end=887
-  _globals['_HALTREQUEST']._serialized_start=889
-  _globals['_HALTREQUEST']._serialized_end=958
-  _globals['_HALTRESPONSE']._serialized_start=960
-  _globals['_HALTRESPONSE']._serialized_end=974
-  _globals['_RESUMEREQUEST']._serialized_start=976
-  _globals['_RESUMEREQUEST']._serialized_end=1033
-  _globals['_RESUMERESPONSE']._serialized_start=1035
-  _globals['_RESUMERESPONSE']._serialized_end=1051
-  _globals['_RESOLVEORDERREQUEST']._serialized_start=1053
-  _globals['_RESOLVEORDERREQUEST']._serialized_end=1168
-  _globals['_RESOLVEORDERRESPONSE']._serialized_start=1170
-  _globals['_RESOLVEORDERRESPONSE']._serialized_end=1232
-  _globals['_ADOPTPOSITIONREQUEST']._serialized_start=1234
-  _globals['_ADOPTPOSITIONREQUEST']._serialized_end=1289
-  _globals['_ADOPTPOSITIONRESPONSE']._serialized_start=1291
-  _globals['_ADOPTPOSITIONRESPONSE']._serialized_end=1360
-  _globals['_ADOPTBROKERREQUEST']._serialized_start=1362
-  _globals['_ADOPTBROKERREQUEST']._serialized_end=1416
-  _globals['_ADOPTBROKERRESPONSE']._serialized_start=1418
-  _globals['_ADOPTBROKERRESPONSE']._serialized_end=1485
-  _globals['_GRANTTERMS']._serialized_start=1487
-  _globals['_GRANTTERMS']._serialized_end=1607
-  _globals['_GRANTREQUEST']._serialized_start=1609
-  _globals['_GRANTREQUEST']._serialized_end=1666
-  _globals['_GRANTRESPONSE']._serialized_start=1668
-  _globals['_GRANTRESPONSE']._serialized_end=1683
-  _globals['_REVOKEREQUEST']._serialized_start=1685
-  _globals['_REVOKEREQUEST']._serialized_end=1743
-  _globals['_REVOKERESPONSE']._serialized_start=1745
-  _globals['_REVOKERESPONSE']._serialized_end=1761
-  _globals['_LISTGRANTSREQUEST']._serialized_start=1763
-  _globals['_LISTGRANTSREQUEST']._serialized_end=1801
-  _globals['_LISTGRANTSRESPONSE']._serialized_start=1803
-  _globals['_LISTGRANTSRESPONSE']._serialized_end=1867
-  _globals['_RISKLIMITS']._serialized_start=1870
-  _globals['_RISKLIMITS']._serialized_end=2081
-  _globals['_SETRISKLIMITSREQUEST']._serialized_start=2083
-  _globals['_SETRISKLIMITSREQUEST']._serialized_end=2149
-  _globals['_SETRISKLIMITSRESPONSE']._serialized_start=2151
-  _globals['_SETRISKLIMITSRESPONSE']._serialized_end=2174
-  _globals['_LISTRISKLIMITSREQUEST']._serialized_start=2176
-  _globals['_LISTRISKLIMITSREQUEST']._serialized_end=2199
-  _globals['_LISTRISKLIMITSRESPONSE']._serialized_start=2201
-  _globals['_LISTRISKLIMITSRESPONSE']._serialized_end=2269
-  _globals['_ADMINSERVICE']._serialized_start=2545
-  _globals['_ADMINSERVICE']._serialized_end=3473
+  _globals['_RESOLUTION']._serialized_start=2613
+  _globals['_RESOLUTION']._serialized_end=2782
+  _globals['_RIGHT']._serialized_start=2784
+  _globals['_RIGHT']._serialized_end=2883
+  _globals['_GETSTATUSREQUEST']._serialized_start=308
+  _globals['_GETSTATUSREQUEST']._serialized_end=326
+  _globals['_GETSTATUSRESPONSE']._serialized_start=329
+  _globals['_GETSTATUSRESPONSE']._serialized_end=725
+  _globals['_FEEDREPORT']._serialized_start=728
+  _globals['_FEEDREPORT']._serialized_end=925
+  _globals['_BROKERREPORT']._serialized_start=928
+  _globals['_BROKERREPORT']._serialized_end=1228
+  _globals['_HALTREQUEST']._serialized_start=1230
+  _globals['_HALTREQUEST']._serialized_end=1299
+  _globals['_HALTRESPONSE']._serialized_start=1301
+  _globals['_HALTRESPONSE']._serialized_end=1315
+  _globals['_RESUMEREQUEST']._serialized_start=1317
+  _globals['_RESUMEREQUEST']._serialized_end=1374
+  _globals['_RESUMERESPONSE']._serialized_start=1376
+  _globals['_RESUMERESPONSE']._serialized_end=1392
+  _globals['_RESOLVEORDERREQUEST']._serialized_start=1394
+  _globals['_RESOLVEORDERREQUEST']._serialized_end=1509
+  _globals['_RESOLVEORDERRESPONSE']._serialized_start=1511
+  _globals['_RESOLVEORDERRESPONSE']._serialized_end=1573
+  _globals['_ADOPTPOSITIONREQUEST']._serialized_start=1575
+  _globals['_ADOPTPOSITIONREQUEST']._serialized_end=1630
+  _globals['_ADOPTPOSITIONRESPONSE']._serialized_start=1632
+  _globals['_ADOPTPOSITIONRESPONSE']._serialized_end=1701
+  _globals['_ADOPTBROKERREQUEST']._serialized_start=1703
+  _globals['_ADOPTBROKERREQUEST']._serialized_end=1757
+  _globals['_ADOPTBROKERRESPONSE']._serialized_start=1759
+  _globals['_ADOPTBROKERRESPONSE']._serialized_end=1826
+  _globals['_GRANTTERMS']._serialized_start=1828
+  _globals['_GRANTTERMS']._serialized_end=1948
+  _globals['_GRANTREQUEST']._serialized_start=1950
+  _globals['_GRANTREQUEST']._serialized_end=2007
+  _globals['_GRANTRESPONSE']._serialized_start=2009
+  _globals['_GRANTRESPONSE']._serialized_end=2024
+  _globals['_REVOKEREQUEST']._serialized_start=2026
+  _globals['_REVOKEREQUEST']._serialized_end=2084
+  _globals['_REVOKERESPONSE']._serialized_start=2086
+  _globals['_REVOKERESPONSE']._serialized_end=2102
+  _globals['_LISTGRANTSREQUEST']._serialized_start=2104
+  _globals['_LISTGRANTSREQUEST']._serialized_end=2142
+  _globals['_LISTGRANTSRESPONSE']._serialized_start=2144
+  _globals['_LISTGRANTSRESPONSE']._serialized_end=2208
+  _globals['_RISKLIMITS']._serialized_start=2211
+  _globals['_RISKLIMITS']._serialized_end=2422
+  _globals['_SETRISKLIMITSREQUEST']._serialized_start=2424
+  _globals['_SETRISKLIMITSREQUEST']._serialized_end=2490
+  _globals['_SETRISKLIMITSRESPONSE']._serialized_start=2492
+  _globals['_SETRISKLIMITSRESPONSE']._serialized_end=2515
+  _globals['_LISTRISKLIMITSREQUEST']._serialized_start=2517
+  _globals['_LISTRISKLIMITSREQUEST']._serialized_end=2540
+  _globals['_LISTRISKLIMITSRESPONSE']._serialized_start=2542
+  _globals['_LISTRISKLIMITSRESPONSE']._serialized_end=2610
+  _globals['_ADMINSERVICE']._serialized_start=2886
+  _globals['_ADMINSERVICE']._serialized_end=3814
 # @@protoc_insertion_point(module_scope)

@@ -5,12 +5,15 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from pitline.ems.v1 import event_pb2 as _event_pb2
 from pitline.types.v1 import account_pb2 as _account_pb2
+from pitline.types.v1 import instrument_pb2 as _instrument_pb2
+from pitline.types.v1 import market_pb2 as _market_pb2
 from pitline.types.v1 import order_pb2 as _order_pb2
 from pitline.types.v1 import position_pb2 as _position_pb2
 import builtins as _builtins
@@ -130,6 +133,7 @@ class GetStatusResponse(_message.Message):
     BROKERS_FIELD_NUMBER: _builtins.int
     NOTICES_FIELD_NUMBER: _builtins.int
     ORDERS_IN_MEMORY_FIELD_NUMBER: _builtins.int
+    FEEDS_FIELD_NUMBER: _builtins.int
     build: _builtins.str
     """Version of the program."""
     journal_id: _builtins.str
@@ -166,6 +170,10 @@ class GetStatusResponse(_message.Message):
         read or made.
         """
 
+    @_builtins.property
+    def feeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeedReport]:
+        """One item a market that is subscribed to at its broker, by broker and symbol."""
+
     def __init__(
         self,
         *,
@@ -182,14 +190,61 @@ class GetStatusResponse(_message.Message):
         brokers: _abc.Iterable[Global___BrokerReport] | None = ...,
         notices: _abc.Iterable[_builtins.str] | None = ...,
         orders_in_memory: _builtins.int = ...,
+        feeds: _abc.Iterable[Global___FeedReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attending_clients", b"attending_clients", "brokers", b"brokers", "build", b"build", "durability", b"durability", "epoch", b"epoch", "head_seq", b"head_seq", "journal_id", b"journal_id", "notices", b"notices", "open_orders", b"open_orders", "orders_in_memory", b"orders_in_memory", "start_time", b"start_time", "time", b"time", "watchers", b"watchers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attending_clients", b"attending_clients", "brokers", b"brokers", "build", b"build", "durability", b"durability", "epoch", b"epoch", "feeds", b"feeds", "head_seq", b"head_seq", "journal_id", b"journal_id", "notices", b"notices", "open_orders", b"open_orders", "orders_in_memory", b"orders_in_memory", "start_time", b"start_time", "time", b"time", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class FeedReport(_message.Message):
+    """One market's feed as the EMS sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SILENCE_FIELD_NUMBER: _builtins.int
+    UPDATES_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    state: _market_pb2.FeedState.ValueType
+    """Whether it can be believed now."""
+    updates: _builtins.int
+    """Updates received since it was subscribed to."""
+    consumers: _builtins.int
+    """Consumers now; 0: nobody, and it is closed soon."""
+    depth: _builtins.int
+    """Levels of the book per side that the broker was asked for; 0 or 1: best bid and offer only."""
+    @_builtins.property
+    def key(self) -> _instrument_pb2.InstrumentKey:
+        """Which market."""
+
+    @_builtins.property
+    def silence(self) -> _duration_pb2.Duration:
+        """Time since the EMS received anything of this market; absent: nothing yet."""
+
+    def __init__(
+        self,
+        *,
+        key: _instrument_pb2.InstrumentKey | None = ...,
+        state: _market_pb2.FeedState.ValueType = ...,
+        silence: _duration_pb2.Duration | None = ...,
+        updates: _builtins.int = ...,
+        consumers: _builtins.int = ...,
+        depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "silence", b"silence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "depth", b"depth", "key", b"key", "silence", b"silence", "state", b"state", "updates", b"updates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedReport: _TypeAlias = FeedReport  # noqa: Y015
 
 @_typing.final
 class BrokerReport(_message.Message):

@@ -95,7 +95,9 @@ class Subscription(_message.Message):
     TRADES_FIELD_NUMBER: _builtins.int
     BAR_INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
     throttle_hz: _builtins.float
-    """At most so many updates a second, > 0 to 1,000, conflated; 0: every one."""
+    """At most so many updates of each kind a second, > 0 to 1,000, conflated; 0: every one. Changes of the feed's state always
+    come at once.
+    """
     depth: _builtins.int
     """Levels of the book per side, 2 to 1,000; 0 or 1: best bid and offer only."""
     trades: _builtins.bool
@@ -106,7 +108,9 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def bar_interval_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Bars of these intervals too, seconds, 1 to 86400."""
+        """Bars of these intervals too, seconds, 1 to 86400, at most 16: with every trade that changes one, and when it is complete.
+        The first is that of the first whole interval after the EMS began to build them; ListBars has what was before.
+        """
 
     def __init__(
         self,
@@ -158,7 +162,7 @@ class QuotesResponse(_message.Message):
     UPDATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def updates(self) -> _containers.RepeatedCompositeFieldContainer[_market_pb2.MarketUpdate]:
-        """In order of receipt."""
+        """Of each market in order of receipt."""
 
     def __init__(
         self,

@@ -69,15 +69,17 @@ class MarketDataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Quotes(self, request, context):
-        """Quotes, trades, books and bars as asked for. Starts with the last state known of each. INVALID_ARGUMENT, NOT_FOUND
-        unknown broker or symbol, RESOURCE_EXHAUSTED slow consumer, UNAVAILABLE shutdown or broker not reached yet.
+        """Quotes, trades, books and bars as asked for. Starts with the last state known of each. A consumer too slow to take every
+        update gets the latest of each market and kind instead, with the number missed; it is not ended and delays nobody.
+        INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListBars(self, request, context):
-        """Bars of the past, oldest first. INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED the broker has no history.
+        """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far.
+        INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE the broker is down, UNIMPLEMENTED neither has any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

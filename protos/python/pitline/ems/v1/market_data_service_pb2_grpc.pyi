@@ -18,11 +18,14 @@ class MarketDataServiceStub:
     ListInstruments: _aio.UnaryUnaryMultiCallable[_market_data_service_pb2.ListInstrumentsRequest, _market_data_service_pb2.ListInstrumentsResponse]
     """Instruments of all brokers or of one, by broker and symbol. NOT_FOUND unknown broker."""
     Quotes: _aio.UnaryStreamMultiCallable[_market_data_service_pb2.QuotesRequest, _market_data_service_pb2.QuotesResponse]
-    """Quotes, trades, books and bars as asked for. Starts with the last state known of each. INVALID_ARGUMENT, NOT_FOUND
-    unknown broker or symbol, RESOURCE_EXHAUSTED slow consumer, UNAVAILABLE shutdown or broker not reached yet.
+    """Quotes, trades, books and bars as asked for. Starts with the last state known of each. A consumer too slow to take every
+    update gets the latest of each market and kind instead, with the number missed; it is not ended and delays nobody.
+    INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet.
     """
     ListBars: _aio.UnaryUnaryMultiCallable[_market_data_service_pb2.ListBarsRequest, _market_data_service_pb2.ListBarsResponse]
-    """Bars of the past, oldest first. INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED the broker has no history."""
+    """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far.
+    INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE the broker is down, UNIMPLEMENTED neither has any.
+    """
     Signals: _aio.UnaryStreamMultiCallable[_market_data_service_pb2.SignalsRequest, _market_data_service_pb2.SignalsResponse]
     """Values of signals computed over the feed. INVALID_ARGUMENT, NOT_FOUND."""
 
@@ -41,8 +44,9 @@ class MarketDataServiceServicer:
         request: _market_data_service_pb2.QuotesRequest,
         context: _aio.ServicerContext[_market_data_service_pb2.QuotesRequest, _abc.AsyncIterator[_market_data_service_pb2.QuotesResponse]],
     ) -> _abc.AsyncIterator[_market_data_service_pb2.QuotesResponse]:
-        """Quotes, trades, books and bars as asked for. Starts with the last state known of each. INVALID_ARGUMENT, NOT_FOUND
-        unknown broker or symbol, RESOURCE_EXHAUSTED slow consumer, UNAVAILABLE shutdown or broker not reached yet.
+        """Quotes, trades, books and bars as asked for. Starts with the last state known of each. A consumer too slow to take every
+        update gets the latest of each market and kind instead, with the number missed; it is not ended and delays nobody.
+        INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet.
         """
 
     def ListBars(
@@ -50,7 +54,9 @@ class MarketDataServiceServicer:
         request: _market_data_service_pb2.ListBarsRequest,
         context: _aio.ServicerContext[_market_data_service_pb2.ListBarsRequest, _abc.Awaitable[_market_data_service_pb2.ListBarsResponse]],
     ) -> _abc.Awaitable[_market_data_service_pb2.ListBarsResponse]:
-        """Bars of the past, oldest first. INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED the broker has no history."""
+        """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far.
+        INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE the broker is down, UNIMPLEMENTED neither has any.
+        """
 
     def Signals(
         self,

@@ -203,7 +203,10 @@ Global___Book: _TypeAlias = Book  # noqa: Y015
 
 @_typing.final
 class Bar(_message.Message):
-    """Prices and volume of one interval."""
+    """The trades of one interval: [start, start + length), by the market's time of each trade, starts at whole multiples of the
+    length since 1970 UTC. A trade that comes after its interval is complete counts for none. An interval without a trade has no
+    bar. A bar is complete when the market's time, told by any update of the same market, has reached its end.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -272,10 +275,17 @@ class MarketUpdate(_message.Message):
     BOOK_FIELD_NUMBER: _builtins.int
     BAR_FIELD_NUMBER: _builtins.int
     FEED_STATE_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
     missed: _builtins.int
-    """Updates of this market that this consumer missed before this one (conflated, by its own throttle or by its slowness)."""
+    """Updates of this market and kind that this consumer missed before this one (conflated, by its own throttle or by its
+    slowness). What came and what was missed add up to what there was.
+    """
     feed_state: Global___FeedState.ValueType
     """The feed's state, at the start and whenever it changes."""
+    snapshot: _builtins.bool
+    """How the market stood already when it was subscribed to (again); not something that happens. A trade so marked was told
+    before, or is older than the subscription.
+    """
     @_builtins.property
     def key(self) -> _instrument_pb2.InstrumentKey:
         """Which market."""
@@ -316,13 +326,55 @@ class MarketUpdate(_message.Message):
         book: Global___Book | None = ...,
         bar: Global___Bar | None = ...,
         feed_state: Global___FeedState.ValueType = ...,
+        snapshot: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "book", b"book", "change", b"change", "feed_state", b"feed_state", "key", b"key", "market_time", b"market_time", "quote", b"quote", "receive_time", b"receive_time", "trade", b"trade"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "book", b"book", "change", b"change", "feed_state", b"feed_state", "key", b"key", "market_time", b"market_time", "missed", b"missed", "quote", b"quote", "receive_time", b"receive_time", "trade", b"trade"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "book", b"book", "change", b"change", "feed_state", b"feed_state", "key", b"key", "market_time", b"market_time", "missed", b"missed", "quote", b"quote", "receive_time", b"receive_time", "snapshot", b"snapshot", "trade", b"trade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["quote", "trade", "book", "bar", "feed_state"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
 Global___MarketUpdate: _TypeAlias = MarketUpdate  # noqa: Y015
+
+@_typing.final
+class Recording(_message.Message):
+    """A recording of markets, as `pitline record` writes it and the paper broker plays it: a gzip file whose content is ONE encoded
+    Recording. The file is a series of gzip members, each with whole fields and complete by itself; what a crash leaves of a last
+    member is passed over. `zcat FILE | protoc --decode=pitline.types.v1.Recording` shows it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    INSTRUMENTS_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    UPDATES_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """"pitline-recording-1"; the first field of the first member, by which a file is known."""
+    depth: _builtins.int
+    """Levels of the books per side; 0 or 1: best bid and offer only."""
+    @_builtins.property
+    def instruments(self) -> _containers.RepeatedCompositeFieldContainer[_instrument_pb2.Instrument]:
+        """What was recorded, as its broker described it; before the first update."""
+
+    @_builtins.property
+    def updates(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarketUpdate]:
+        """Updates as received, in order of market time; those that are a snapshot begin a market, and follow every loss of the stream."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        instruments: _abc.Iterable[_instrument_pb2.Instrument] | None = ...,
+        depth: _builtins.int = ...,
+        updates: _abc.Iterable[Global___MarketUpdate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "format", b"format", "instruments", b"instruments", "updates", b"updates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recording: _TypeAlias = Recording  # noqa: Y015

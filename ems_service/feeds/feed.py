@@ -1,0 +1,224 @@
+"""Feeds: ONE upstream subscription per instrument, however many consume it.
+
+One `Feed` a broker holds its Quotes stream and opens it again when it is lost. The first consumer of a market opens its
+upstream, and when the last has left it is closed after a linger, so that who looks again at once finds it as it was.
+Order of work for each tick: watchers (the dark book), then who is subscribed, then everybody else's turn: never more
+than a slice of a message before the engine may go on. Invariant: nobody is ever waited for.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.message import Message
+
+from ems_service.convert import market
+from ems_service.core.bars import Bar
+from ems_service.core.ticks import Tick
+from ems_service.feeds.tap import Tap
+from ems_service.feeds.topic import Topic
+from ems_service.limits import (
+    CONNECT_SECONDS_MAX,
+    CONNECT_SECONDS_MIN,
+    FEED_LINGER_SECONDS,
+    FEED_LOOK_SECONDS,
+    FEED_REQUESTS_BYTES_MAX,
+    FEED_SLICE_UPDATES,
+)
+from pitline.broker.v1 import broker_service_pb2 as pb
+from pitline.types.v1 import instrument_pb2, market_pb2
+from pitline_rpc.batch import frame
+from pitline_rpc.channel import connect
+from pitline_rpc.decimals import DecimalError
+from pitline_rpc.outbound import Outbound
+from pitline_rpc.status import Refused
+from pitline_rpc.wire import stream_stream
+
+_QUOTES = "/pitline.broker.v1.BrokerService/Quotes"
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Clock(Protocol):
+    """EMS time."""
+
+    def now_ns(self) -> int:
+        """Now, ns since 1970, UTC; never backwards."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who sees each tick of a market before it is fanned out: the dark book."""
+
+    def see(self, tick: Tick) -> None:
+        """One comparison for a quiet tick; what fires is an input of the engine, put in here. Never waits."""
+        ...
+
+
+class _Upstream:
+    """One market that the broker is asked for, and why."""
+
+    __slots__ = ("closing", "topic", "watchers")
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.watchers: list[Watcher] = []
+        self.closing: asyncio.TimerHandle | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        return bool(self.watchers) or self.topic.consumers > 0
+
+
+class Feed:
+    """The market data of the broker known as `name`."""
+
+    def __init__(self, name: str, address: str, clock: Clock) -> None:
+        self.name = name
+        self.address = address
+        self._clock = clock
+        self._upstreams: dict[str, _Upstream] = {}
+        self._out: Outbound | None = None
+        self._wanted = asyncio.Event()
+
+    def subscribe(self, symbol: str, tap: Tap) -> None:
+        """The consumer gets how the market stands, and every change from now on. The first opens the upstream."""
+        topic = self._opened(symbol, tap.wants.depth).topic
+        topic.join(tap, self._clock.now_ns())
+
+    def unsubscribe(self, symbol: str, tap: Tap) -> None:
+        """No more. After the last one the upstream lingers, then it is closed."""
+        upstream = self._upstreams.get(symbol)
+        if upstream is not None:
+            upstream.topic.leave(tap)
+            self._linger(symbol, upstream)
+
+    def watch(self, symbol: str, watcher: Watcher) -> None:
+        """The watcher sees each tick from now on, before anybody else, and keeps the upstream open as consumers do."""
+        self._opened(symbol, 0).watchers.append(watcher)
+
+    def unwatch(self, symbol: str, watcher: Watcher) -> None:
+        """No more ticks for the watcher."""
+        upstream = self._upstreams[symbol]
+        upstream.watchers.remove(watcher)
+        self._linger(symbol, upstream)
+
+    def topics(self) -> Iterator[Topic]:
+        """The markets that the broker is asked for now, by symbol."""
+        for _, upstream in sorted(self._upstreams.items()):
+            yield upstream.topic
+
+    def bars(self, symbol: str, interval_seconds: int) -> list[Bar] | None:
+        """Complete bars that were built for consumers so far, oldest first; None: none ever were."""
+        upstream = self._upstreams.get(symbol)
+        return None if upstream is None else upstream.topic.bars(interval_seconds)
+
+    async def run(self) -> None:
+        """Keep the stream open while anybody wants it, until canceled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look())
+            tasks.create_task(self._keep_open())
+
+    async def _keep_open(self) -> None:
+        pause = CONNECT_SECONDS_MIN
+        while True:
+            await self._wanted.wait()
+            try:
+                async with connect(self.address) as channel:
+                    await self._stream(channel)
+                pause = CONNECT_SECONDS_MIN
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, Refused) as error:
+                _log.warning("feed_down", broker=self.name, text=str(error))
+            for topic in self.topics():
+                topic.lose(self._clock.now_ns())
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, CONNECT_SECONDS_MAX)
+            if not self._upstreams:
+                self._wanted.clear()
+
+    async def _stream(self, channel: grpc.aio.Channel) -> None:
+        """One connection until its end."""
+        call = stream_stream(channel, _QUOTES, pb.QuotesResponse)()
+        out = self._out = Outbound(call.write, FEED_REQUESTS_BYTES_MAX)
+        for topic in self.topics():
+            self._ask(topic)
+        try:
+            await out.run(self._take_all(call))
+        finally:
+            self._out = None
+            call.cancel()
+
+    async def _take_all(self, call: grpc.aio.StreamStreamCall[Message | bytes, pb.QuotesResponse]) -> None:
+        async for response in call:
+            updates = response.updates
+            for start in range(0, len(updates), FEED_SLICE_UPDATES):
+                if start:
+                    await asyncio.sleep(0)  # the engine's turn
+                self._take(updates[start : start + FEED_SLICE_UPDATES])
+
+    def _take(self, updates: Iterable[market_pb2.MarketUpdate]) -> None:
+        now_s, now_ns = time.monotonic(), self._clock.now_ns()
+        moved: dict[Topic, None] = {}
+        for update in updates:
+            upstream = self._upstreams.get(update.key.symbol)
+            if upstream is None:
+                continue  # nobody wants it any more
+            if upstream.watchers and not update.snapshot:
+                self._show(update, upstream.watchers, now_ns)
+            upstream.topic.take(update, now_s, now_ns)
+            moved[upstream.topic] = None
+        for topic in moved:
+            topic.send()
+
+    def _show(self, update: market_pb2.MarketUpdate, watchers: Iterable[Watcher], now_ns: int) -> None:
+        try:
+            tick = market.tick(self.name, update, now_ns)
+        except DecimalError as error:
+            _log.warning("tick_not_understood", broker=self.name, symbol=update.key.symbol, text=str(error))
+            return
+        if tick is not None:
+            for watcher in watchers:
+                watcher.see(tick)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(FEED_LOOK_SECONDS)
+            now_s, now_ns = time.monotonic(), self._clock.now_ns()
+            for topic in self.topics():
+                topic.look(now_s, now_ns)
+
+    def _opened(self, symbol: str, depth: int) -> _Upstream:
+        upstream = self._upstreams.get(symbol)
+        if upstream is None:
+            topic = Topic(instrument_pb2.InstrumentKey(broker=self.name, symbol=symbol))
+            upstream = self._upstreams[symbol] = _Upstream(topic)
+            topic.depth = depth
+            self._ask(topic)
+            self._wanted.set()
+        elif depth > upstream.topic.depth:
+            upstream.topic.depth = depth
+            self._ask(upstream.topic)
+        if upstream.closing is not None:
+            upstream.closing.cancel()
+            upstream.closing = None
+        return upstream
+
+    def _linger(self, symbol: str, upstream: _Upstream) -> None:
+        if not upstream.is_wanted and upstream.closing is None:
+            loop = asyncio.get_running_loop()
+            upstream.closing = loop.call_later(FEED_LINGER_SECONDS, self._close, symbol)
+
+    def _close(self, symbol: str) -> None:
+        del self._upstreams[symbol]
+        self._put(pb.SubscriptionChange(unsubscribe=pb.Unsubscribe(symbol=symbol)))
+
+    def _ask(self, topic: Topic) -> None:
+        self._put(pb.SubscriptionChange(subscribe=pb.Subscribe(symbol=topic.key.symbol, depth=topic.depth)))
+
+    def _put(self, change: pb.SubscriptionChange) -> None:
+        if self._out is not None:
+            self._out.put(frame(change.SerializeToString()))

@@ -1,0 +1,196 @@
+"""One market as the EMS knows it: the last state, how long it has been silent, and its consumers by what they want.
+
+Owned by a `Feed`, which gives it every update that the broker sends. Each update is encoded once for all who want the
+same, and everything of one turn leaves in one piece. Invariant: who joins gets the last state, and from there on every
+change.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+from ems_service.convert.market import bar, bars_after, cut
+from ems_service.core.bars import Bar, BarBuilder
+from ems_service.feeds.tap import FEED_STATE, Burst, Kind, Tap, Wants
+from ems_service.limits import BARS_KEPT_MAX, FEED_STALE_SECONDS
+from pitline.types.v1 import instrument_pb2, market_pb2
+from pitline_rpc.decimals import DecimalError
+
+_DOWN, _FRESH, _STALE = market_pb2.FEED_STATE_DOWN, market_pb2.FEED_STATE_FRESH, market_pb2.FEED_STATE_STALE
+
+
+class _Group:
+    """Consumers that want the same, and what goes to them next."""
+
+    def __init__(self) -> None:
+        self.taps: set[Tap] = set()
+        self.kinds: list[Kind] = []
+        self.updates: list[bytes] = []
+        self.book: market_pb2.Book | None = None
+        """As it was told to them last."""
+
+    def add(self, kind: Kind, update: bytes) -> None:
+        self.kinds.append(kind)
+        self.updates.append(update)
+
+    def send(self) -> None:
+        if self.updates:
+            burst = Burst(self.kinds, self.updates)
+            self.kinds, self.updates = [], []
+            for tap in self.taps:
+                tap.put(burst)
+
+
+class Topic:
+    """One market. Times named `now_s` are monotonic seconds, those named `now_ns` EMS time."""
+
+    def __init__(self, key: instrument_pb2.InstrumentKey) -> None:
+        self.key = key
+        self.state: market_pb2.FeedState.ValueType = _DOWN
+        """Whether it can be believed: what the broker says, and STALE where that was FRESH but too long ago."""
+        self.heard_s: float | None = None
+        """When anything came last."""
+        self.updates = 0
+        self.depth = 0
+        """Levels that the broker was asked for."""
+        self._last: dict[str, market_pb2.MarketUpdate] = {}
+        self._groups: dict[Wants, _Group] = {}
+        self._builders: dict[int, BarBuilder] = {}
+        self._bars: dict[int, deque[Bar]] = {}
+
+    @property
+    def consumers(self) -> int:
+        """How many there are."""
+        return sum(len(group.taps) for group in self._groups.values())
+
+    def join(self, tap: Tap, now_ns: int) -> None:
+        """A consumer: it gets the last state, marked as a snapshot, and from now on what it wants."""
+        group = self._groups.setdefault(tap.wants, _Group())
+        group.taps.add(tap)
+        for seconds in tap.wants.bars:
+            if seconds not in self._builders:
+                self._builders[seconds] = BarBuilder(seconds)
+                self._bars[seconds] = deque(maxlen=BARS_KEPT_MAX)
+        kinds, updates = zip(*self._standing(group, tap.wants, now_ns), strict=True)
+        tap.put(Burst(kinds, updates))
+
+    def leave(self, tap: Tap) -> None:
+        """It gets no more."""
+        group = self._groups.get(tap.wants)
+        if group is not None:
+            group.taps.discard(tap)
+            if not group.taps:
+                del self._groups[tap.wants]
+        tap.close()
+
+    def take(self, update: market_pb2.MarketUpdate, now_s: float, now_ns: int) -> None:
+        """An update of the broker, which becomes ours. What follows from it leaves with `send`."""
+        self.heard_s = now_s
+        self.updates += 1
+        kind = update.WhichOneof("change")
+        if kind is None:
+            return  # of a later version of the contract
+        if kind == "feed_state":
+            self._turn(update.feed_state, now_ns)
+            return
+        if self.state == _STALE and not update.snapshot:
+            self._turn(_FRESH, now_ns)
+        known = self._last.get(kind)
+        if update.snapshot and known is not None and getattr(known, kind) == getattr(update, kind):
+            return  # said again because we asked again
+        update.key.broker = self.key.broker
+        update.receive_time.seconds, update.receive_time.nanos = divmod(now_ns, 1_000_000_000)
+        self._last[kind] = update
+        if kind == "book":
+            self._add_book(update)
+        else:
+            encoded = update.SerializeToString()
+            for wants, group in self._groups.items():
+                if kind != "trade" or wants.trades:
+                    group.add(kind, encoded)
+        if self._builders and not update.snapshot:
+            self._build_bars(update)
+
+    def send(self) -> None:
+        """Hand everything that was taken since to who wants it."""
+        for group in self._groups.values():
+            group.send()
+
+    def look(self, now_s: float, now_ns: int) -> None:
+        """Time passes: a market that was silent for too long is stale."""
+        if self.state == _FRESH and self.heard_s is not None and now_s - self.heard_s > FEED_STALE_SECONDS:
+            self._turn(_STALE, now_ns)
+            self.send()
+
+    def lose(self, now_ns: int) -> None:
+        """The broker's stream is lost: no quote is better than one of before the loss."""
+        self._last.pop("quote", None)
+        self._last.pop("book", None)
+        for group in self._groups.values():
+            group.book = None
+        if self.state != _DOWN:
+            self._turn(_DOWN, now_ns)
+            self.send()
+
+    def bars(self, interval_seconds: int) -> list[Bar] | None:
+        """The complete bars of one length that were built here, oldest first; None: nobody ever wanted that length."""
+        kept = self._bars.get(interval_seconds)
+        return None if kept is None else list(kept)
+
+    def _standing(self, group: _Group, wants: Wants, now_ns: int) -> Iterator[tuple[Kind, bytes]]:
+        yield FEED_STATE, self._encoded_state(now_ns, snapshot=True)
+        for kind, update in self._last.items():
+            if (kind == "trade" and not wants.trades) or (kind == "book" and wants.depth < 2):
+                continue
+            told = market_pb2.MarketUpdate()
+            told.CopyFrom(update)
+            told.snapshot = True
+            if kind == "book":
+                group.book = cut(update.book, wants.depth)
+                told.book.CopyFrom(group.book)
+            yield kind, told.SerializeToString()
+
+    def _turn(self, state: market_pb2.FeedState.ValueType, now_ns: int) -> None:
+        if state == self.state:
+            return
+        self.state = state
+        encoded = self._encoded_state(now_ns, snapshot=False)
+        for group in self._groups.values():
+            group.add(FEED_STATE, encoded)
+
+    def _encoded_state(self, now_ns: int, *, snapshot: bool) -> bytes:
+        told = market_pb2.MarketUpdate(key=self.key, feed_state=self.state, snapshot=snapshot)
+        told.receive_time.FromNanoseconds(now_ns)
+        return told.SerializeToString()
+
+    def _add_book(self, update: market_pb2.MarketUpdate) -> None:
+        cuts: dict[int, tuple[market_pb2.Book, bytes]] = {}
+        for wants, group in self._groups.items():
+            if wants.depth < 2:
+                continue
+            if wants.depth not in cuts:
+                book = cut(update.book, wants.depth)
+                told = market_pb2.MarketUpdate()
+                told.CopyFrom(update)
+                told.book.CopyFrom(book)
+                cuts[wants.depth] = book, told.SerializeToString()
+            book, encoded = cuts[wants.depth]
+            if group.book != book:
+                group.book = book
+                group.add("book", encoded)
+
+    def _build_bars(self, update: market_pb2.MarketUpdate) -> None:
+        for seconds, builder in self._builders.items():
+            try:
+                changed = bars_after(builder, update)
+            except DecimalError:
+                continue  # the trade itself is passed on as it came; what it says counts for nothing here
+            for each in changed:
+                if each.complete:
+                    self._bars[seconds].append(each)
+                told = market_pb2.MarketUpdate(
+                    key=self.key, market_time=update.market_time, receive_time=update.receive_time, bar=bar(each)
+                )
+                encoded = told.SerializeToString()
+                for wants, group in self._groups.items():
+                    if seconds in wants.bars:
+                        group.add((seconds, each.complete), encoded)
