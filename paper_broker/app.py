@@ -21,7 +21,7 @@ from paper_broker.core.rules import Rules
 from paper_broker.core.state import State
 from paper_broker.engine import Engine
 from paper_broker.latency import Latency, Span
-from paper_broker.market import Market, open_market
+from paper_broker.market import Market, find_market
 from paper_broker.market.errors import MarketError
 from paper_broker.market.script import ScriptMarket
 from paper_broker.quotes import QuoteBoard
@@ -50,7 +50,7 @@ async def serving(settings: PaperSettings) -> AsyncGenerator[Running]:
 
     Raises StartupError when it cannot be run as it was configured. When its store fails later, the block is canceled.
     """
-    market = open_market(settings.market, settings.playback)
+    market = await find_market(settings.market, settings.playback)
     with opened(settings.data_dir, settings.durability) as store:
         standing = _stand(store, market, settings)
         state = _state(standing, market, store, settings)

@@ -51,6 +51,16 @@ HISTORY_SECONDS_MAX = 100_000
 """Seconds with trades that are kept of a symbol for ListBars, more than a day of a busy one, some 15 MB. Beyond it the
 oldest are dropped."""
 
+REMOTE_DEPTH = 50
+"""Levels per side that a remote market is asked for: more than an order usually takes."""
+
+REMOTE_ANSWER_SECONDS_MAX = 10.0
+"""Time that a remote market may take to list its instruments. Beyond it the broker does not start."""
+
+REMOTE_PAUSE_SECONDS_MIN = 0.1
+REMOTE_PAUSE_SECONDS_MAX = 2.0
+"""Pause before a lost remote market is called again, doubled each time between these."""
+
 BAR_SECONDS_MAX = 86_400
 """Longest bar, a day; beyond it INVALID_ARGUMENT."""
 

@@ -161,11 +161,12 @@ def changes(
                 raise invalid("UNSUPPORTED", f"{place}.{name}", "a script does not say it")
         if message.HasField("market_time"):
             now_ns = time_ns(message.market_time, f"{place}.market_time")
-        made.append(_change(message, listing, now_ns, place))
+        made.append(change(message, listing, now_ns, place))
     return made
 
 
-def _change(message: market_pb2.MarketUpdate, listing: Listing, time_ns: int, place: str) -> MarketChange:
+def change(message: market_pb2.MarketUpdate, listing: Listing, time_ns: int, place: str) -> MarketChange:
+    """What one update says that its market does at `time_ns`. Raises Refused for what is malformed."""
     kind = message.WhichOneof("change")
     match kind:
         case "quote":

@@ -1,7 +1,8 @@
 """Markets for the paper broker: where its quotes and trades come from, chosen by one line of configuration.
 
     seeded                     a random market with a book, the same for the same seed
-    replay:PATH[,PATH...]      recordings (Binance captures, LEAN equity and forex zips) on one clock
+    replay:PATH[,PATH...]      recordings (of `pitline record`, Binance captures, LEAN zips) on one clock
+    remote:HOST:PORT[/BROKER]  another broker's market, or that of a broker of an EMS, live
     script                     quotes and trades as a test sets them
 
 Each gives its instruments, the time, and changes in market order; the broker fills against them. Nothing here knows
@@ -16,6 +17,7 @@ from typing import Protocol
 from paper_broker.core.instruments import Listing
 from paper_broker.market.errors import MarketError
 from paper_broker.market.pacing import Emit
+from paper_broker.market.remote import reached
 from paper_broker.market.replay import ReplayMarket
 from paper_broker.market.script import DEFAULT_SYMBOLS, ScriptMarket, scripted_listing
 from paper_broker.market.seeded import SeededMarket, characters
@@ -43,8 +45,14 @@ class Market(Protocol):
         ...
 
 
+async def find_market(spec: str, settings: MarketSettings) -> Market:
+    """The market that `spec` names, not yet running; a remote one is asked for its instruments. Raises MarketError."""
+    kind, _, where = spec.partition(":")
+    return await reached(where, settings.symbols) if kind == "remote" and where else open_market(spec, settings)
+
+
 def open_market(spec: str, settings: MarketSettings) -> Market:
-    """The market that `spec` names, not yet running. Raises MarketError for what cannot be run."""
+    """The same of markets that are made here."""
     kind, _, paths = spec.partition(":")
     match kind:
         case "seeded" if not paths:
@@ -55,4 +63,5 @@ def open_market(spec: str, settings: MarketSettings) -> Market:
         case "replay" if paths:
             return ReplayMarket([Path(path) for path in paths.split(",")], settings.speed, loop=settings.loop)
         case _:
-            raise MarketError(f"market {spec!r} is none of: seeded, script, replay:PATH[,PATH...]")
+            known = "seeded, script, replay:PATH[,PATH...], remote:HOST:PORT[/BROKER]"
+            raise MarketError(f"market {spec!r} is none of: {known}")

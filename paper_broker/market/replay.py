@@ -1,6 +1,7 @@
 """A recorded market, played again: recordings of one symbol each, on one clock, whatever their formats.
 
-What a file is, its content says: a zip is of LEAN, anything else a Binance capture. LEAN's quotes and trades of one
+What a file is, its content says: a zip is of LEAN, gzip that begins as ours does was made by `pitline record` and may
+hold several symbols, anything else is a Binance capture. LEAN's quotes and trades of one
 share and day are two files of one recording. The clock starts where the first recording does, and each keeps its own
 time: those of different days follow one another. At its end a symbol halts, or all begin again at a later time.
 Recordings are read line by line while they are played.
@@ -13,19 +14,20 @@ from pathlib import Path
 from typing import assert_never
 
 from paper_broker.core.feed import MarketChange
-from paper_broker.market import binance_recording, lean_equity, lean_forex
+from paper_broker.market import binance_recording, lean_equity, lean_forex, own_recording
 from paper_broker.market.binance_recording import BinanceRecording
 from paper_broker.market.errors import MarketError, RecordingError
 from paper_broker.market.lean_equity import EquityDay
 from paper_broker.market.lean_forex import ForexDay
 from paper_broker.market.lean_zip import LeanFile, identify
+from paper_broker.market.own_recording import OwnRecording
 from paper_broker.market.pacing import Emit, MarketClock, play
 from paper_broker.market.settings import Speed
 
 LOOP_PAUSE_NS = 1_000_000_000
 """Market time between the end of the recordings and their next beginning."""
 
-Recording = BinanceRecording | EquityDay | ForexDay
+Recording = BinanceRecording | EquityDay | ForexDay | OwnRecording
 """One symbol's, looked at as far as its beginning."""
 
 
@@ -45,7 +47,11 @@ def look_all(paths: Sequence[Path]) -> list[Recording]:
     """What the files record, in their order; a file of trades goes to its quotes. Raises RecordingError."""
     trades: dict[tuple[str, date], LeanFile] = {}
     others: list[tuple[Path, LeanFile | None]] = []
+    found: list[Recording] = []
     for path in paths:
+        if own_recording.is_one(path):
+            found += own_recording.look(path)
+            continue
         file = identify(path)
         if file is None or not file.is_trades:
             others.append((path, file))
@@ -53,7 +59,7 @@ def look_all(paths: Sequence[Path]) -> list[Recording]:
             raise RecordingError(path, 0, f"trades of {file.symbol} of {file.day} a second time")
         else:
             trades[file.symbol, file.day] = file
-    found = [look(path, trades.pop((file.symbol, file.day), None) if file else None) for path, file in others]
+    found += [look(path, trades.pop((file.symbol, file.day), None) if file else None) for path, file in others]
     for alone in trades.values():
         look(alone.path)  # refused there
     return found
@@ -68,6 +74,8 @@ def changes(recording: Recording, later_ns: int = 0) -> Iterator[MarketChange]:
             return lean_equity.changes(recording, later_ns)
         case ForexDay():
             return lean_forex.changes(recording, later_ns)
+        case OwnRecording():
+            return own_recording.changes(recording, later_ns)
         case _:
             assert_never(recording)
 

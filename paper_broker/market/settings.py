@@ -20,8 +20,8 @@ class MarketSettings(Section):
     """Of a seeded market: same seed, same market."""
 
     symbols: tuple[str, ...] = ()
-    """Of a seeded market: which of its symbols. Of a script: its symbols, as BASE-QUOTE. Empty: all, or the default
-    ones. A recording has its own."""
+    """Of a seeded or a remote market: which of its symbols. Of a script: its symbols, as BASE-QUOTE. Empty: all, or
+    the default ones. A recording has its own."""
 
     loop: bool = False
     """A recording begins again after its end, at a later market time; otherwise the market halts there."""

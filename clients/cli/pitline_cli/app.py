@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pitline_cli import journal, listing, operating, streaming, trading, up
+from pitline_cli import journal, listing, operating, recording, streaming, trading, up
 from pitline_cli.arguments import address, identifier
 from pitline_cli.exits import EPILOG
 from pitline_cli.invocation import Invocation
@@ -55,6 +55,7 @@ app.command()(listing.orders)
 app.command()(listing.positions)
 app.command()(streaming.watch)
 app.command()(streaming.quotes)
+app.command()(recording.record)
 app.command()(listing.status)
 app.command()(operating.resolve)
 app.command()(operating.adopt)

@@ -14,6 +14,10 @@ from pitline_rpc.decimals import DecimalError, parse
 SECONDS_MAX = 604_800
 """A week: longer waits are for programs that reconnect."""
 
+HERTZ_MAX = 1_000
+DEPTH_MAX = 1_000
+"""What the contract allows."""
+
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 
@@ -86,6 +90,24 @@ def seconds(text: str | float) -> float:
     if not 0 < number <= SECONDS_MAX:
         raise typer.BadParameter(f"{text!r} is not a number of seconds above 0 and up to {SECONDS_MAX}")
     return number
+
+
+def hertz(text: str | float) -> float:
+    """How often a second at most; 0: always."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= HERTZ_MAX:
+        raise typer.BadParameter(f"{text!r} is not a number of 0 to {HERTZ_MAX}")
+    return number
+
+
+def depth(text: str | int) -> int:
+    """Levels of a book."""
+    if not re.fullmatch("[0-9]{1,4}", str(text)) or not 1 <= int(text) <= DEPTH_MAX:
+        raise typer.BadParameter(f"{text!r} is not a whole number of 1 to {DEPTH_MAX}")
+    return int(text)
 
 
 def identifier(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from pitline_cli.arguments import count, identifier, seconds
+from pitline_cli.arguments import count, depth, hertz, identifier, seconds
 from pitline_cli.exits import ExitCode
 from pitline_cli.invocation import invocation, run
 from pitline_cli.output import Output
@@ -57,13 +57,20 @@ def quotes(
         typer.Argument(help="BTC-USDT, or paper:BTC-USDT where several brokers have it.", show_default=False),
     ],
     trades: Annotated[bool, typer.Option("--trades", help="Trades of the market too.")] = False,
+    throttle_hz: Annotated[
+        float, typer.Option("--hz", help="At most so many a second; 0: every one.", parser=hertz, metavar="HZ")
+    ] = 0,
+    book_depth: Annotated[
+        int, typer.Option("--depth", help="Levels of the book; 1: best bid and offer.", parser=depth, metavar="N")
+    ] = 1,
     count_max: Count = None,
     seconds_max: Seconds = None,
 ) -> None:
     """Best bid and offer of markets as they change, until Ctrl-C."""
 
     async def work(caller: Caller, output: Output) -> ExitCode:
-        return await _printed(caller.quotes(symbols, trades=trades), output.market, count_max, seconds_max)
+        updates = caller.quotes(symbols, throttle_hz=throttle_hz, depth=book_depth, trades=trades)
+        return await _printed(updates, output.market, count_max, seconds_max)
 
     run(invocation(context), work)
 

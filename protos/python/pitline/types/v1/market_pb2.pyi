@@ -361,7 +361,7 @@ class Recording(_message.Message):
 
     @_builtins.property
     def updates(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarketUpdate]:
-        """Updates as received, in order of market time; those that are a snapshot begin a market, and follow every loss of the stream."""
+        """Updates as received, of each market in order; those that are a snapshot begin a market, and follow every loss of the stream."""
 
     def __init__(
         self,

@@ -1,0 +1,128 @@
+"""`pitline record`: markets into a file that the paper broker plays again, tick by tick.
+
+The file is gzip, its content one encoded `pitline.types.v1.Recording`. What came is appended as a gzip member, whole
+fields and complete by itself, every second or quarter megabyte: after a crash the file is good up to its last member.
+"""
+
+import asyncio
+import gzip
+import os
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pitline.types.v1.instrument_pb2 import Instrument
+from pitline.types.v1.market_pb2 import MarketUpdate, Recording
+from pitline_cli.arguments import depth, seconds
+from pitline_cli.exits import ExitCode
+from pitline_cli.invocation import invocation, run
+from pitline_cli.output import Output
+from pitline_client import Caller
+
+FORMAT = "pitline-recording-1"
+
+MEMBER_SECONDS = 1.0
+"""Updates that came within so long are one member: what a crash may cost."""
+
+MEMBER_BYTES_MAX = 256 * 1024
+"""Encoded updates in one member; beyond it the next begins."""
+
+
+class RecordingFile:
+    """A file that grows member by member; each is written at once, so that a crash tears the last only.
+
+    Raises FileExistsError: a recording is never written over.
+    """
+
+    def __init__(self, path: Path, instruments: Iterable[Instrument], book_depth: int) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        self._waiting = Recording()
+        self._waiting_bytes = 0
+        self.updates = 0
+        """Recorded so far."""
+        self.missed = 0
+        """That the EMS could not send in time: the recording has gaps."""
+        self._append(Recording(format=FORMAT, instruments=instruments, depth=book_depth))
+
+    def add(self, update: MarketUpdate) -> None:
+        """Record one update; it is on its way to the disk with its member."""
+        self._waiting.updates.append(update)
+        self._waiting_bytes += update.ByteSize()
+        self.updates += 1
+        self.missed += update.missed
+        if self._waiting_bytes >= MEMBER_BYTES_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """End the member."""
+        if self._waiting_bytes:
+            self._append(self._waiting)
+            self._waiting = Recording()
+            self._waiting_bytes = 0
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.flush()
+        os.close(self._descriptor)
+
+    def _append(self, part: Recording) -> None:
+        member = memoryview(gzip.compress(part.SerializeToString(), mtime=0))
+        while member:
+            member = member[os.write(self._descriptor, member) :]
+
+
+def record(
+    context: typer.Context,
+    symbols: Annotated[
+        list[str],
+        typer.Argument(help="BTC-USDT, or paper:BTC-USDT where several brokers have it.", show_default=False),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="The file; it must not exist.", metavar="FILE", show_default=False)
+    ],
+    book_depth: Annotated[
+        int, typer.Option("--depth", help="Levels of the book; 1: best bid and offer.", parser=depth, metavar="N")
+    ] = 1,
+    seconds_max: Annotated[
+        float | None,
+        typer.Option("--seconds", help="End after so long.", parser=seconds, metavar="SECONDS", show_default=False),
+    ] = None,
+) -> None:
+    """Record quotes, trades and books of markets until Ctrl-C; `replay:FILE` is a market of the paper broker."""
+    if out.exists():
+        raise typer.BadParameter(f"{out} exists, and a recording is never written over", param_hint="--out")
+
+    async def work(caller: Caller, _: Output) -> ExitCode:
+        keys = [await caller.market_key(symbol) for symbol in symbols]
+        listed = {(each.key.broker, each.key.symbol): each for each in await caller.list_instruments()}
+        file = RecordingFile(out, [listed[key.broker, key.symbol] for key in keys], book_depth)
+        try:
+            names = [f"{key.broker}:{key.symbol}" for key in keys]
+            await _recorded(caller.quotes(names, depth=book_depth, trades=True), file, seconds_max)
+        finally:
+            file.close()
+            print(f"{out}: {file.updates} updates, {file.missed} missed")
+        return ExitCode.DONE
+
+    run(invocation(context), work)
+
+
+async def _recorded(updates: AsyncGenerator[MarketUpdate], file: RecordingFile, seconds_max: float | None) -> None:
+    flushing = asyncio.create_task(_flushed(file))
+    try:
+        async with asyncio.timeout(seconds_max), aclosing(updates):
+            async for update in updates:
+                file.add(update)
+    except TimeoutError:
+        pass  # the end that was asked for
+    finally:
+        flushing.cancel()
+
+
+async def _flushed(file: RecordingFile) -> None:
+    while True:
+        await asyncio.sleep(MEMBER_SECONDS)
+        file.flush()

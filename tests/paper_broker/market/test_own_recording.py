@@ -1,0 +1,127 @@
+"""Recordings that `pitline record` made, played again: what they tell, and what a crash leaves of them."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from paper_broker.core.feed import BookSet, Halted, MarketChange, Opened, Printed, TopSet
+from paper_broker.market import replay
+from paper_broker.market.errors import RecordingError
+from pitline.types.v1.instrument_pb2 import Instrument, InstrumentKey, TickBand
+from pitline.types.v1.market_pb2 import (
+    FEED_STATE_DOWN,
+    FEED_STATE_FRESH,
+    FEED_STATE_HALTED,
+    Book,
+    BookLevel,
+    MarketUpdate,
+    Quote,
+    Recording,
+    Trade,
+)
+from pitline_cli.recording import FORMAT, RecordingFile
+
+KEY = InstrumentKey(broker="paper", symbol="X-USD")
+X = Instrument(key=KEY, base="X", quote_currency="USD", ticks=[TickBand(tick_size="0.01")], lot_size="0.1")
+
+
+def at(second: int, **change: object) -> MarketUpdate:
+    update = MarketUpdate(key=KEY, **change)  # pyright: ignore[reportArgumentType]
+    update.market_time.FromSeconds(second)
+    return update
+
+
+def quote(bid: str, ask: str) -> Quote:
+    return Quote(bid_px=bid, bid_qty="1", ask_px=ask, ask_qty="2")
+
+
+def book(bids: str, asks: str) -> Book:
+    bid_levels, ask_levels = ([BookLevel(price=px, qty="1") for px in side.split()] for side in (bids, asks))
+    return Book(bids=bid_levels, asks=ask_levels)
+
+
+def written(path: Path, *updates: MarketUpdate, depth: int = 1) -> Path:
+    file = RecordingFile(path, [X], depth)
+    for update in updates:
+        file.add(update)
+    file.close()
+    return path
+
+
+def played(path: Path) -> list[MarketChange]:
+    [recording] = replay.look_all([path])
+    return list(replay.changes(recording))
+
+
+def test_what_was_recorded_happens_again(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "x.rec",
+        at(10, feed_state=FEED_STATE_FRESH, snapshot=True),
+        at(10, quote=quote("99", "100"), snapshot=True),
+        at(9, trade=Trade(price="98", qty="1", trade_id="stood"), snapshot=True),
+        at(11, quote=quote("99.5", "100")),
+        at(12, trade=Trade(price="100", qty="0.5", trade_id="t")),
+        at(13, feed_state=FEED_STATE_HALTED),
+    )
+    assert played(path) == [
+        BookSet("X-USD", 10_000_000_000, ((9900, 10),), ((10000, 20),)),
+        Opened("X-USD", 10_000_000_000),
+        BookSet("X-USD", 11_000_000_000, ((9950, 10),), ((10000, 20),)),
+        Printed("X-USD", 12_000_000_000, 10000, 5, None, "t"),
+        Halted("X-USD", 13_000_000_000),
+    ]
+
+
+def test_book_that_follows_its_best_prices_says_it_all(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "x.rec",
+        at(10, feed_state=FEED_STATE_FRESH),
+        at(10, quote=quote("99", "100")),
+        at(10, book=book("99 98", "100 101")),
+        at(11, quote=quote("99.5", "100")),  # whose book was the same, as far down as it was recorded
+        at(12, trade=Trade(price="100", qty="0.5")),
+        depth=2,
+    )
+    assert [type(change) for change in played(path)] == [BookSet, Opened, TopSet, Printed, Halted]
+
+
+def test_market_halts_while_its_feed_was_lost(tmp_path: Path) -> None:
+    fresh = at(10, feed_state=FEED_STATE_FRESH)
+    path = written(
+        tmp_path / "x.rec",
+        fresh, at(10, quote=quote("99", "100")), MarketUpdate(key=KEY, feed_state=FEED_STATE_DOWN),
+        fresh, at(15, quote=quote("98", "100")),
+    )  # fmt: skip
+    assert [type(change) for change in played(path)] == [BookSet, Opened, Halted, BookSet, Opened, Halted]
+
+
+def test_torn_last_member_is_passed_over(tmp_path: Path) -> None:
+    whole = written(tmp_path / "x.rec", at(10, quote=quote("99", "100"))).read_bytes()
+    more = gzip.compress(Recording(updates=[at(11, quote=quote("98", "100"))]).SerializeToString())
+    torn = tmp_path / "torn.rec"
+    for kept in range(1, len(more)):
+        torn.write_bytes(whole + more[:kept])
+        assert played(torn) == played(tmp_path / "x.rec")
+
+
+def test_damage_before_the_end_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.rec", at(10, quote=quote("99", "100")))
+    content = bytearray(path.read_bytes())
+    content[-12] ^= 255
+    path.write_bytes(content + gzip.compress(b""))
+    with pytest.raises(RecordingError, match="damaged"):
+        played(path)
+
+
+def test_recording_without_an_update_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.rec"
+    path.write_bytes(gzip.compress(Recording(format=FORMAT, instruments=[X]).SerializeToString()))
+    with pytest.raises(RecordingError, match="nothing was recorded"):
+        played(path)
+
+
+def test_recording_is_never_written_over(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.rec", at(10, quote=quote("99", "100")))
+    with pytest.raises(FileExistsError):
+        RecordingFile(path, [X], 1)
