@@ -11,11 +11,12 @@ from pathlib import Path
 
 import uvloop
 
+from bench.feeds import feed_line, feed_programs, feed_table, feeds_measured
 from bench.load import LoadError
 from bench.past import measured_past
 from bench.programs import LOAD_CORE, ProgramError, pin
 from bench.report import BATCHING_GAINS_MIN, is_valid, last_line, tables
-from bench.rounds import measured
+from bench.rounds import ONE_IN_FLIGHT_SHARE, measured
 from bench.systems import started
 
 
@@ -28,11 +29,13 @@ def main() -> int:
 
     async def run() -> int:
         with tempfile.TemporaryDirectory(prefix="pitline-bench-") as folder:
-            async with started(Path(folder)) as systems:
+            async with feed_programs(Path(folder)) as programs, started(Path(folder)) as systems:
                 rounds = await measured(systems, asked.rounds, asked.orders)
+                feeds = await feeds_measured(programs, asked.rounds, asked.orders // ONE_IN_FLIGHT_SHARE)
             past = await measured_past(Path(folder) / "past", asked.orders)
         print(tables(rounds, past))
-        print(last_line(rounds, past))
+        print(feed_table(feeds))
+        print(last_line(rounds, past, feed_line(feeds)))
         if is_valid(rounds):
             return 0
         print(f"invalid: the batched floor is not {BATCHING_GAINS_MIN:.0f} times the unbatched one", file=sys.stderr)

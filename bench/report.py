@@ -5,7 +5,7 @@ The line's names are what others read; they stay.
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from bench.past import Past
@@ -100,10 +100,10 @@ def tables(rounds: Sequence[Round], past: Past) -> str:
     return "\n".join(lines)
 
 
-def last_line(rounds: Sequence[Round], past: Past) -> str:
-    """The medians of the measures, and what a past costs, as JSON."""
+def last_line(rounds: Sequence[Round], past: Past, feeds: Mapping[str, float]) -> str:
+    """The medians of the measures, what a past costs, and the medians of the feeds' measures, as JSON."""
     values = {measure.name: statistics.median(measure.of(found) for found in rounds) for measure in _MEASURES}
-    return json.dumps({name: float(_digits(value)) for name, value in {**values, **asdict(past)}.items()})
+    return json.dumps({name: float(_digits(value)) for name, value in {**values, **asdict(past), **feeds}.items()})
 
 
 _COLUMNS: dict[str, Callable[[Figures], float]] = {

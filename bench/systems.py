@@ -47,12 +47,10 @@ async def started(folder: Path) -> AsyncGenerator[list[System]]:
     """All systems, ready for orders; `folder` takes journals and logs. Raises ProgramError."""
     async with AsyncExitStack() as stack:
         broker = await bare_broker(stack, folder)
-        broker_unbatched = await _floor(stack, folder, "broker", BROKER_CORE, "--unbatched")
-        unbatched = await _floor(
-            stack, folder, "echo", SYSTEM_CORE, "--broker", broker_unbatched.address, "--unbatched"
-        )
-        batched = await _floor(stack, folder, "echo", SYSTEM_CORE, "--broker", broker.address)
-        shape = await _floor(stack, folder, "shape", SYSTEM_CORE, "--broker", broker.address)
+        broker_unbatched = await floor(stack, folder, "broker", BROKER_CORE, "--unbatched")
+        unbatched = await floor(stack, folder, "echo", SYSTEM_CORE, "--broker", broker_unbatched.address, "--unbatched")
+        batched = await floor(stack, folder, "echo", SYSTEM_CORE, "--broker", broker.address)
+        shape = await floor(stack, folder, "shape", SYSTEM_CORE, "--broker", broker.address)
         flush = await ems(stack, folder, "flush", broker)
         fsync = await ems(stack, folder, "fsync", broker)
         for program in (flush, fsync):
@@ -68,16 +66,17 @@ async def started(folder: Path) -> AsyncGenerator[list[System]]:
         ]
 
 
-async def _floor(stack: AsyncExitStack, folder: Path, floor: str, core: int, *arguments: str) -> Program:
+async def floor(stack: AsyncExitStack, folder: Path, name: str, core: int, *arguments: str) -> Program:
+    """A program of bench/floors, by its name."""
     address = free_address()
-    log = folder / f"{floor} {address}.log"
-    started = running(f"bench.floors.{floor}", address, core, log, ("--bind", address, *arguments))
+    log = folder / f"{name} {address}.log"
+    started = running(f"bench.floors.{name}", address, core, log, ("--bind", address, *arguments))
     return await stack.enter_async_context(started)
 
 
 async def bare_broker(stack: AsyncExitStack, folder: Path) -> Program:
     """The broker of the batched systems."""
-    return await _floor(stack, folder, "broker", BROKER_CORE)
+    return await floor(stack, folder, "broker", BROKER_CORE)
 
 
 async def ems(stack: AsyncExitStack, folder: Path, durability: str, broker: Program) -> Program:

@@ -1,8 +1,9 @@
 """The bare broker behind every system that is measured: each order is acknowledged and filled, in canned bytes.
 
 It serves as much of pitline.broker.v1 as an EMS needs to trade: hello and a recovery of nothing, ListInstruments,
-orders. The floors say no hello and send orders at once. What it says of an order carries a mark in a text that an EMS
-passes on (broker_order_id, exec_id), so that the load counts answers without decoding them.
+orders, and the quotes of a market (`market.py`). The floors say no hello and send orders at once. What it says of an
+order carries a mark in a text that an EMS passes on (broker_order_id, exec_id), so that the load counts answers without
+decoding them.
 """
 
 import sys
@@ -12,6 +13,7 @@ from functools import cache
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bench.floors import canned
+from bench.floors.market import GO, QUOTES, SYMBOLS, go, quotes
 from bench.floors.serve import TRADES, Context, arguments, serve
 from bench.orders import CURRENCY, LOCAL_ACCOUNT, SYMBOL
 from pitline.broker.v1 import broker_service_pb2, capabilities_pb2, event_pb2
@@ -29,15 +31,18 @@ _INSTRUMENTS = "/pitline.broker.v1.BrokerService/ListInstruments"
 
 
 async def _instruments(_: bytes, context: Context) -> bytes:
-    instrument = instrument_pb2.Instrument(
-        key=instrument_pb2.InstrumentKey(symbol=SYMBOL),
-        broker_symbol="BTCUSDT",
-        base="BTC",
-        quote_currency=CURRENCY,
-        ticks=[instrument_pb2.TickBand(from_px="0", tick_size="0.01")],
-        lot_size="0.001",
-    )
-    return broker_service_pb2.ListInstrumentsResponse(instruments=[instrument]).SerializeToString()
+    instruments = [
+        instrument_pb2.Instrument(
+            key=instrument_pb2.InstrumentKey(symbol=symbol),
+            broker_symbol=symbol,
+            base=symbol.partition("-")[0],
+            quote_currency=CURRENCY,
+            ticks=[instrument_pb2.TickBand(from_px="0", tick_size="0.01")],
+            lot_size="0.001",
+        )
+        for symbol in SYMBOLS
+    ]
+    return broker_service_pb2.ListInstrumentsResponse(instruments=instruments).SerializeToString()
 
 
 def _greeting() -> bytes:
@@ -106,7 +111,7 @@ def main() -> int:
             for answer in answers if asked.unbatched else (b"".join(answers),):
                 await context.write(answer)
 
-    return serve(asked.bind, {TRADES: trades}, {_INSTRUMENTS: _instruments})
+    return serve(asked.bind, {TRADES: trades, QUOTES: quotes}, {_INSTRUMENTS: _instruments, GO: go})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from bench.feeds import FeedRound, feed_line
 from bench.past import Past
 from bench.report import is_valid, last_line
 from bench.rounds import Figures, Round
@@ -25,6 +26,8 @@ PROMISED = {
     "restart_100k_s",
     "resume_100k_s",
     "mib_per_100k_orders",
+    "feed_100_ratio",
+    "ack_p99_under_feed",
 }
 
 FLOOR = Figures(
@@ -43,6 +46,7 @@ ROUND: Round = {
     EMS: replace(FLOOR, ack_p50_us=600, ack_p99_us=2_000, orders_per_s=10_000, cpu_us=30),
     EMS_FSYNC: replace(FLOOR, orders_per_s=8_000),
 }
+FEEDS = FeedRound(floor_per_s=400_000, ems_per_s=200_000, ack_p99_quiet_us=800, ack_p99_fed_us=1_000)
 
 
 async def test_small_run_ends_with_the_promised_line() -> None:
@@ -59,7 +63,7 @@ async def test_small_run_ends_with_the_promised_line() -> None:
 
 
 def test_line_tells_the_ems_against_its_floors() -> None:
-    found = json.loads(last_line([ROUND], Past(2.5, 0.5, 80.0)))
+    found = json.loads(last_line([ROUND], Past(2.5, 0.5, 80.0), feed_line([FEEDS])))
     assert found == {
         "ack_p50_ratio": 1.5,
         "ack_p99_ratio": 2.0,
@@ -73,6 +77,8 @@ def test_line_tells_the_ems_against_its_floors() -> None:
         "restart_100k_s": 2.5,
         "resume_100k_s": 0.5,
         "mib_per_100k_orders": 80.0,
+        "feed_100_ratio": 0.5,
+        "ack_p99_under_feed": 1.25,
     }
 
 

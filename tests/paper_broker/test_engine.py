@@ -130,6 +130,6 @@ async def test_requests_of_a_session_that_was_taken_over_are_dropped(tmp_path: P
             async with running(engine):
                 await move(engine)
                 with pytest.raises(Refused) as ended:
-                    await older.out.until_ended()
+                    await older.out.run()
             assert (ended.value.code, ended.value.reason) == (grpc.StatusCode.ABORTED, "SUPERSEDED")
             assert [event.ack.order_ref for event in await line.acks(1)] == ["O2"]
