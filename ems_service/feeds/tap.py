@@ -40,7 +40,7 @@ class Burst:
     def __init__(self, kinds: Sequence[Kind], updates: Sequence[bytes]) -> None:
         self.kinds = kinds
         self.updates = updates
-        self.framed = b"".join([frame(update) for update in updates])
+        self.framed = frame(updates[0]) if len(updates) == 1 else b"".join([frame(update) for update in updates])
 
 
 class QuoteStream:
