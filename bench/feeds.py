@@ -182,8 +182,8 @@ def feed_table(rounds: Sequence[FeedRound]) -> str:
     return "\n".join(
         (
             "",
-            f"feed_100_ratio         {line['feed_100_ratio']:>8.3g}  ticks/s to {CONSUMERS} consumers: EMS {ours:,.0f} /"
-            f" bare fan-out {bare:,.0f}",
+            f"feed_100_ratio         {line['feed_100_ratio']:>8.3g}  ticks/s to {CONSUMERS} consumers:"
+            f" EMS {ours:,.0f} / bare fan-out {bare:,.0f}",
             f"ack_p99_under_feed     {line['ack_p99_under_feed']:>8.3g}  <= 1.5: ack p99 with {len(SYMBOLS)} markets"
             f" × {TICKS_PER_SECOND} ticks/s {fed:.0f} µs / without {quiet:.0f} µs",
         )

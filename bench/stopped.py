@@ -12,11 +12,11 @@ import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from bench.floors.market import GO, Go
-from bench.programs import BROKER_CORE, LOAD_CORE, pin
-from bench.systems import start_ems, start_floor, until_broker_is_up
+from bench.programs import LOAD_CORE, pin
+from bench.systems import bare_broker, ems, until_broker_is_up
 from pitline_rpc.channel import connect
 
 PROCESSES = 10
@@ -39,15 +39,15 @@ class Lag:
 async def measured(folder: Path) -> tuple[Lag, Lag, int]:
     """The others' lag before and while twenty were stopped; what one of these was told that it missed, afterwards."""
     async with AsyncExitStack() as stack:
-        broker = await start_floor(stack, folder, "broker", BROKER_CORE)
-        ems = await start_ems(stack, folder, "flush", broker)
-        arguments = ("-m", "bench.consumers", "--address", ems.address, "--consumers", str(CONSUMERS_EACH))
+        broker = await bare_broker(stack, folder)
+        program = await ems(stack, folder, "flush", broker)
+        arguments = ("-m", "bench.consumers", "--address", program.address, "--consumers", str(CONSUMERS_EACH))
         children = [
             await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
             for _ in range(PROCESSES)
         ]
         try:
-            await until_broker_is_up(ems.address)
+            await until_broker_is_up(program.address)
             market = await stack.enter_async_context(connect(broker.address))
             asked = Go(1_000 * TICKS_PER_SECOND, 1, TICKS_PER_SECOND)
             ticking = asyncio.create_task(_go(market, asked))
@@ -67,7 +67,7 @@ async def measured(folder: Path) -> tuple[Lag, Lag, int]:
 
 
 async def _go(market: Any, asked: Go) -> None:
-    await cast(Any, market).unary_unary(GO)(asked.encoded())
+    await market.unary_unary(GO)(asked.encoded())
 
 
 async def _lines(child: asyncio.subprocess.Process, number: int) -> list[dict[str, Any]]:
