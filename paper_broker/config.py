@@ -120,7 +120,7 @@ class PaperSettings(Settings):
     """fsync: what was said survives the loss of power. flush: it survives the death of the process, and costs less."""
 
     market: str = "seeded"
-    """Where prices come from: "seeded", "replay:PATH[,PATH...]" or "script"."""
+    """Where prices come from: "seeded", "script", "replay:PATH[,PATH...]" or "remote:HOST:PORT[/BROKER]"."""
 
     playback: MarketSettings = MarketSettings()
     """How that market is played."""

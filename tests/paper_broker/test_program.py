@@ -88,4 +88,4 @@ def test_unknown_market_is_told_in_a_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "paper_broker"], env=environment, capture_output=True, text=True, check=False
     )
     assert run.returncode == 1
-    assert run.stderr == "market 'moon' is none of: seeded, script, replay:PATH[,PATH...]\n"
+    assert run.stderr == "market 'moon' is none of: seeded, script, replay:PATH[,PATH...], remote:HOST:PORT[/BROKER]\n"
