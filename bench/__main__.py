@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvloop
 
+from bench.cancels import measured_cancels
 from bench.feeds import feed_line, feed_programs, feed_table, feeds_measured
 from bench.load import LoadError
 from bench.past import measured_past
@@ -33,9 +34,10 @@ def main() -> int:
                 rounds = await measured(systems, asked.rounds, asked.orders)
                 feeds = await feeds_measured(programs, asked.rounds, asked.orders // ONE_IN_FLIGHT_SHARE)
             past = await measured_past(Path(folder) / "past", asked.orders)
-        print(tables(rounds, past))
+            cancel_p99_us = await measured_cancels(Path(folder) / "cancels", asked.orders)
+        print(tables(rounds, past, cancel_p99_us))
         print(feed_table(feeds))
-        print(last_line(rounds, past, feed_line(feeds)))
+        print(last_line(rounds, past, cancel_p99_us, feed_line(feeds)))
         if is_valid(rounds):
             return 0
         print(f"invalid: the batched floor is not {BATCHING_GAINS_MIN:.0f} times the unbatched one", file=sys.stderr)

@@ -48,15 +48,33 @@ class Load:
         self._call = call_of(channel, TRADE)
         self._unbatched = unbatched
 
-    async def open(self) -> None:
+    async def open(self, client_id: str = CLIENT_ID) -> None:
         """Attend as a client, and wait until the snapshot is whole."""
-        command = command_pb2.Command(open=command_pb2.Open(client_id=CLIENT_ID))
+        command = command_pb2.Command(open=command_pb2.Open(client_id=client_id))
         async with asyncio.timeout(RUN_SECONDS_MAX):
             await self._call.write(trading_service_pb2.TradeRequest(commands=[command]).SerializeToString())
             whole = False
             while not whole:
                 response = trading_service_pb2.TradeResponse.FromString(await self._read())
                 whole = any(event.HasField("snapshot_complete") for event in response.events)
+
+    async def timed(self, commands: Sequence[bytes], mark: bytes, in_flight: int) -> list[float]:
+        """Send the commands (framed), `in_flight` at first and one more for each answer, which has this mark in it;
+        the times from command to answer, ascending, µs. Raises LoadError.
+        """
+        sent_ns: list[int] = []
+        answered_ns: list[int] = []
+        try:
+            async with asyncio.timeout(RUN_SECONDS_MAX):
+                await self._send(commands[:in_flight], sent_ns)
+                while len(answered_ns) < len(commands):
+                    answers = (await self._read()).count(mark)
+                    answered_ns += [time.perf_counter_ns()] * answers
+                    await self._send(commands[len(sent_ns) : len(sent_ns) + answers], sent_ns)
+        except TimeoutError:
+            text = f"{len(answered_ns)} of {len(commands)} commands are answered after {RUN_SECONDS_MAX:.0f} s"
+            raise LoadError(text) from None
+        return _microseconds(sent_ns, answered_ns)
 
     def close(self) -> None:
         """End the stream."""

@@ -43,8 +43,26 @@ def terms(number: int) -> order_pb2.OrderTerms:
 
 def submit(number: int) -> bytes:
     """An item of TradeRequest, framed."""
-    command = command_pb2.Command(submit=command_pb2.Submit(client_order_id=order_id(number), terms=terms(number)))
+    return _framed(
+        command_pb2.Command(submit=command_pb2.Submit(client_order_id=order_id(number), terms=terms(number)))
+    )
+
+
+def _framed(command: command_pb2.Command) -> bytes:
     return frame(command.SerializeToString())
+
+
+def resting(number: int) -> bytes:
+    """An item of TradeRequest, framed: an order that the broker lets rest."""
+    asked = terms(number)
+    asked.time_in_force = order_pb2.TIME_IN_FORCE_GTC
+    return _framed(command_pb2.Command(submit=command_pb2.Submit(client_order_id=order_id(number), terms=asked)))
+
+
+def cancel(number: int) -> bytes:
+    """An item of TradeRequest, framed."""
+    key = command_pb2.OrderKey(client_order_id=order_id(number))
+    return _framed(command_pb2.Command(cancel=command_pb2.Cancel(order=key)))
 
 
 def new_order(number: int) -> bytes:

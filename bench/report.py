@@ -78,14 +78,19 @@ def is_valid(rounds: Sequence[Round]) -> bool:
     return statistics.median(gains) >= BATCHING_GAINS_MIN
 
 
-_PAST = {
+_ONCE = {
     "restart_100k_s": ("<= 1", "start of an EMS with 100,000 events to fold, s"),
     "resume_100k_s": ("<= 0.3", "a client resumes 100,000 events, s"),
     "mib_per_100k_orders": ("", "journal after 100,000 orders, MiB"),
+    "cancel_p99_fsync_us": (
+        "no goal",
+        "cancel to order_canceled, 99th percentile, 64 submits in flight beside it, fsync",
+    ),
 }
+"""Measured after the rounds, once."""
 
 
-def tables(rounds: Sequence[Round], past: Past) -> str:
+def tables(rounds: Sequence[Round], past: Past, cancel_p99_us: float) -> str:
     """The figures of each system and the measures, for people."""
     lines = [f"median of {len(rounds)} rounds, ± the round that is farthest from it", "", _row("", _COLUMNS)]
     for name in rounds[0]:
@@ -95,15 +100,21 @@ def tables(rounds: Sequence[Round], past: Past) -> str:
         values = sorted(measure.of(found) for found in rounds)
         spread = f"{_digits(statistics.median(values))} ({_digits(values[0])} .. {_digits(values[-1])})"
         lines.append(f"{measure.name:22}{spread:>24}  {measure.goal:7} {measure.meaning}")
-    for name, (goal, meaning) in _PAST.items():
-        lines.append(f"{name:22}{_digits(getattr(past, name)):>24}  {goal:7} {meaning}")
+    for name, value in _once(past, cancel_p99_us).items():
+        goal, meaning = _ONCE[name]
+        lines.append(f"{name:22}{_digits(value):>24}  {goal:7} {meaning}")
     return "\n".join(lines)
 
 
-def last_line(rounds: Sequence[Round], past: Past, feeds: Mapping[str, float]) -> str:
-    """The medians of the measures, what a past costs, and the medians of the feeds' measures, as JSON."""
+def last_line(rounds: Sequence[Round], past: Past, cancel_p99_us: float, feeds: Mapping[str, float]) -> str:
+    """The medians of the measures, what was measured once, and the medians of the feeds' measures, as JSON."""
     values = {measure.name: statistics.median(measure.of(found) for found in rounds) for measure in _MEASURES}
-    return json.dumps({name: float(_digits(value)) for name, value in {**values, **asdict(past), **feeds}.items()})
+    values |= {**_once(past, cancel_p99_us), **feeds}
+    return json.dumps({name: float(_digits(value)) for name, value in values.items()})
+
+
+def _once(past: Past, cancel_p99_us: float) -> dict[str, float]:
+    return {**asdict(past), "cancel_p99_fsync_us": cancel_p99_us}
 
 
 _COLUMNS: dict[str, Callable[[Figures], float]] = {

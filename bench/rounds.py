@@ -52,8 +52,8 @@ async def _figures(system: System, orders: int, numbers: Iterator[int]) -> Figur
     full: Timing = await system.load.run(many, IN_FLIGHT)
     per_order_us = 1e6 / len(many)
     return Figures(
-        ack_p50_us=_percentile(one.ack_us, 50),
-        ack_p99_us=_percentile(one.ack_us, 99),
+        ack_p50_us=percentile(one.ack_us, 50),
+        ack_p99_us=percentile(one.ack_us, 99),
         orders_per_s=len(many) / full.seconds,
         cpu_us=(system.program.cpu_seconds() - cpu) * per_order_us,
         broker_cpu_us=(system.broker.cpu_seconds() - broker_cpu) * per_order_us,
@@ -62,5 +62,6 @@ async def _figures(system: System, orders: int, numbers: Iterator[int]) -> Figur
     )
 
 
-def _percentile(ascending: Sequence[float], percent: int) -> float:
+def percentile(ascending: Sequence[float], percent: int) -> float:
+    """The value below which that share of the values lies."""
     return ascending[min(len(ascending) - 1, len(ascending) * percent // 100)]

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.floors.serve import TRADE, call_of
 from bench.load import Load
-from bench.orders import BROKER, new_order, submit
+from bench.orders import BROKER, CLIENT_ID, new_order, submit
 from bench.programs import BROKER_CORE, SYSTEM_CORE, Program, ProgramError, free_address, running
 from pitline.ems.v1.admin_service_pb2 import GetStatusRequest, GetStatusResponse
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -98,10 +98,10 @@ async def _load(stack: AsyncExitStack, program: Program, *, unbatched: bool = Fa
     return load
 
 
-async def opened(stack: AsyncExitStack, program: Program) -> Load:
+async def opened(stack: AsyncExitStack, program: Program, client_id: str = CLIENT_ID) -> Load:
     """A load that attends."""
     load = await _load(stack, program)
-    await load.open()
+    await load.open(client_id)
     return load
 
 

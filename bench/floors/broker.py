@@ -1,4 +1,5 @@
-"""The bare broker behind every system that is measured: each order is acknowledged and filled, in canned bytes.
+"""The bare broker behind every system that is measured: each order is acknowledged and filled, in canned bytes. One
+that is good till canceled rests instead, and is canceled when asked.
 
 It serves as much of pitline.broker.v1 as an EMS needs to trade: hello and a recovery of nothing, ListInstruments,
 orders, and the quotes of a market (`market.py`). The floors say no hello and send orders at once. What it says of an
@@ -22,7 +23,8 @@ from pitline_rpc.batch import frame
 
 ACK_MARK = "bench-ack-"
 FILL_MARK = "bench-fill-"
-"""What stands before the order_ref in broker_order_id and in exec_id."""
+CANCEL_MARK = "bench-cancel-"
+"""What stands before the order_ref in broker_order_id, in exec_id and in the text of a cancel."""
 
 FEE = money_pb2.Money(amount="0.05", currency=CURRENCY)
 TIME = Timestamp(seconds=1_700_000_000, nanos=123_456_789)
@@ -53,7 +55,8 @@ def _greeting() -> bytes:
         build="bench",
         accounts=[account_pb2.Account(account=LOCAL_ACCOUNT, base_currency=CURRENCY)],
         capabilities=capabilities_pb2.Capabilities(
-            ord_types=[order_pb2.ORD_TYPE_LIMIT], times_in_force=[order_pb2.TIME_IN_FORCE_DAY]
+            ord_types=[order_pb2.ORD_TYPE_LIMIT],
+            times_in_force=[order_pb2.TIME_IN_FORCE_DAY, order_pb2.TIME_IN_FORCE_GTC],
         ),
     )
     events = [event_pb2.BrokerEvent(hello_ack=ack), event_pb2.BrokerEvent(recover_end=event_pb2.RecoverEnd())]
@@ -91,12 +94,21 @@ def _answers(side: order_pb2.Side.ValueType, ref_length: int, price_length: int)
     )
 
 
+@cache
+def _canceled(ref_length: int, request_length: int) -> bytes:
+    """A framed pattern of the answer to a cancel (seq, ref, request, ref)."""
+    ref, request = "~" * ref_length, "^" * request_length
+    canceled = event_pb2.Canceled(order_ref=ref, request_ref=request, text=CANCEL_MARK + ref)
+    event = event_pb2.BrokerEvent(broker_seq=canned.SEQ_FILLER, time=TIME, receive_time=TIME, canceled=canceled)
+    return canned.pattern(frame(event.SerializeToString()), (ref, request))
+
+
 def main() -> int:
     """Serve until SIGTERM."""
     asked = arguments("broker", forwards=False)
 
     async def trades(requests: AsyncIterator[bytes], context: Context) -> None:
-        """Acknowledge every order that comes in, and fill it at its limit."""
+        """Acknowledge every order that comes in, and fill it at its limit unless it is to rest; cancel what rests."""
         seq = canned.seqs()
         async for message in requests:
             answers: list[bytes] = []
@@ -105,7 +117,12 @@ def main() -> int:
                 ref, price = order.order_ref.encode(), order.limit_px.encode()
                 if ref:
                     ack, fill = _answers(order.side, len(ref), len(price))
-                    answers += (ack % (next(seq), ref, ref), fill % (next(seq), ref, ref, price))
+                    answers.append(ack % (next(seq), ref, ref))
+                    if order.time_in_force != order_pb2.TIME_IN_FORCE_GTC:
+                        answers.append(fill % (next(seq), ref, ref, price))
+                elif request.HasField("cancel"):
+                    ref, asked_as = request.cancel.order_ref.encode(), request.cancel.request_ref.encode()
+                    answers.append(_canceled(len(ref), len(asked_as)) % (next(seq), ref, asked_as, ref))
                 elif request.HasField("hello"):
                     answers.append(_greeting())
             for answer in answers if asked.unbatched else (b"".join(answers),):

@@ -28,6 +28,7 @@ PROMISED = {
     "mib_per_100k_orders",
     "feed_100_ratio",
     "ack_p99_under_feed",
+    "cancel_p99_fsync_us",
 }
 
 FLOOR = Figures(
@@ -63,7 +64,7 @@ async def test_small_run_ends_with_the_promised_line() -> None:
 
 
 def test_line_tells_the_ems_against_its_floors() -> None:
-    found = json.loads(last_line([ROUND], Past(2.5, 0.5, 80.0), feed_line([FEEDS])))
+    found = json.loads(last_line([ROUND], Past(2.5, 0.5, 80.0), 9_000.0, feed_line([FEEDS])))
     assert found == {
         "ack_p50_ratio": 1.5,
         "ack_p99_ratio": 2.0,
@@ -79,6 +80,7 @@ def test_line_tells_the_ems_against_its_floors() -> None:
         "mib_per_100k_orders": 80.0,
         "feed_100_ratio": 0.5,
         "ack_p99_under_feed": 1.25,
+        "cancel_p99_fsync_us": 9_000.0,
     }
 
 
