@@ -24,6 +24,7 @@ from ems_service.upkeep import Upkeep
 from pitline.ems.v1 import admin_service_pb2 as pb
 from pitline.ems.v1 import event_pb2
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceServicer
+from pitline_rpc.decimals import canonical
 from pitline_rpc.status import Refused
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -60,6 +61,7 @@ class Admin(AdminServiceServicer):
         now_s = time.monotonic()
         for _, feed in sorted(self._feeds.items()):
             status.feeds.extend(_feed_report(topic, now_s) for topic in feed.topics())
+        status.notices.extend(await self._engine.read(_differences))
         return status
 
     async def ResolveOrder(self, request: pb.ResolveOrderRequest, context: Context) -> pb.ResolveOrderResponse:
@@ -91,6 +93,8 @@ class Admin(AdminServiceServicer):
             text = f"store_id is {store_id}, which broker {name} was not refused for"
             raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "TOO_LATE", text, field="store_id")
         await self._engine.ask(AcceptStore(Cause(PRINCIPAL), name, store_id))
+        # What is told from here on: the next hello binds the store.
+        link.refused_store_id, link.text = "", f"store {store_id} was accepted"
         link.call_again()
         return pb.AdoptBrokerResponse(broker=await self._engine.read(lambda state: self._report(name, link, state)))
 
@@ -130,6 +134,20 @@ class Admin(AdminServiceServicer):
             answer.broker_seq = known.cursor
             answer.quarantined = known.quarantined
         return answer
+
+
+def _differences(state: State) -> list[str]:
+    """What brokers say of positions and the EMS does not, a line each."""
+    return [
+        f"the position of {account} in {symbol} is {_quantity(state, account, symbol)}, "
+        f"and the broker says {canonical(told.signed_qty)}"
+        for (account, symbol), told in sorted(state.mismatches.items())
+    ]
+
+
+def _quantity(state: State, account: str, symbol: str) -> str:
+    position = state.positions.get((account, symbol))
+    return "0" if position is None else canonical(position.signed_qty)
 
 
 def _raise_refusal(decision: Decision) -> None:

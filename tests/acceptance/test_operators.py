@@ -34,13 +34,17 @@ async def test_a_store_and_a_position_are_adopted(on_sim: SimStack) -> None:
 
     await eventually(refused, "a store is refused")
     assert "pitline adopt sim" in (await pitline(ems, "status")).out
-    assert (await pitline(ems, "adopt", "sim")).exit_code == 0
+    adopted = await pitline(ems, "adopt", "sim")
+    assert (adopted.exit_code, "pitline adopt" in adopted.out) == (0, False)
     await desk.until_broker()
     async with desk.client("A") as a:
         await a.opened()
         sim.positions.append(PositionReport(account="main", symbol="X-USD", signed_qty="5", avg_px="90"))
         sim.report_positions()
         await a.sees("position_mismatch")
+    notice = "notice: the position of sim.main in X-USD is 0, and the broker says 5"
+    assert notice in (await pitline(ems, "status")).out
     ran = await pitline(ems, "adopt-position", "sim.main", "X-USD")
     assert (ran.exit_code, "5" in ran.out) == (0, True)
     assert await desk.positions() == ["sim.main X-USD 5 @ 90"]
+    assert "notice" not in (await pitline(ems, "status")).out

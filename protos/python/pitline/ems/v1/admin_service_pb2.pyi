@@ -167,7 +167,7 @@ class GetStatusResponse(_message.Message):
     @_builtins.property
     def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What an operator should know, in words: the disk is nearly full, the journal's damaged end was taken out, a snapshot could not be
-        read or made.
+        read or made, a position is not what its broker says.
         """
 
     @_builtins.property
