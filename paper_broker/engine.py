@@ -70,7 +70,8 @@ _Item = _Attach | _Ask | _Move | _TimePassed
 
 class Engine:
     """Owner of the state. `epochs` holds the highest by (ems_id, journal_id); `market_now_ns` is the market clock;
-    `listings` also those of positions in what is traded here no longer; `build` is told in the hello_ack."""
+    `listings` also those of positions in what is traded here no longer; `build` is told in the hello_ack;
+    `wall_now_ns` is when an event is made."""
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class Engine:
         commit_in_thread: bool,
         delays: Delays = NONE,
         hours: Mapping[str, TradingHours] = MappingProxyType({}),
+        wall_now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._state = state
         self._store = store
@@ -92,6 +94,7 @@ class Engine:
         self._epochs = epochs
         self._listings = listings
         self._market_now_ns = market_now_ns
+        self._wall_now_ns = wall_now_ns
         self._build = build
         self._commit_in_thread = commit_in_thread
         self._inbox: asyncio.Queue[_Item] = asyncio.Queue(INBOX_ITEMS_MAX)
@@ -111,7 +114,7 @@ class Engine:
         self._time_is_passing = False
         """A `_TimePassed` is in the inbox already."""
         # Of the group that is being gathered:
-        self._gathering = Gathering(state, listings)
+        self._gathering = Gathering(state, listings, wall_now_ns)
         self._leaving: list[tuple[Session, bytes | Recovery]] = []
         self._moved: list[asyncio.Future[None]] = []
 
@@ -141,7 +144,7 @@ class Engine:
 
     async def run(self) -> None:
         """Work until canceled. Raises what a commit raises: the state in memory is then ahead of the store."""
-        self._venue.pass_time(self._market_now_ns())  # which markets are open
+        self._venue.begin(self._market_now_ns())
         with ThreadPoolExecutor(1, "commit") as thread:  # left when a commit under way is done
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_clock())
@@ -212,7 +215,7 @@ class Engine:
             case StoredUpTo():
                 self._stored(request.broker_seq)
             case Heartbeat():
-                self._tell(session, wire.heartbeat(self._venue.now_ns, time.time_ns()))
+                self._tell(session, wire.heartbeat(self._venue.now_ns, self._wall_now_ns()))
             case _:
                 assert_never(request)
 

@@ -3,8 +3,7 @@
 Used by the engine. Invariant: a state restored from the store equals the state here as of the last commit.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from paper_broker.convert.events import encoded
 from paper_broker.core.events import CancelRejected, Event, Filled, Modified, ModifyRejected
@@ -14,17 +13,19 @@ from paper_broker.store import Group
 
 
 class Gathering:
-    """Events on their way into the state and the store. `listings` holds every symbol that was ever traded here."""
+    """Events on their way into the state and the store. `listings` holds every symbol that was ever traded here;
+    `wall_now_ns` is when an event is made."""
 
-    def __init__(self, state: State, listings: Mapping[str, Listing]) -> None:
+    def __init__(self, state: State, listings: Mapping[str, Listing], wall_now_ns: Callable[[], int]) -> None:
         self.group = Group()
         """What the next commit holds so far."""
         self._state = state
         self._listings = listings
+        self._wall_now_ns = wall_now_ns
 
     def apply(self, events: Sequence[Event]) -> list[bytes]:
         """Evolve the state by these events and gather what is to be stored. Returns each as an encoded BrokerEvent."""
-        receive_ns = time.time_ns()
+        receive_ns = self._wall_now_ns()
         return [self._apply(event, receive_ns) for event in events]
 
     def begin_next(self) -> None:

@@ -99,6 +99,16 @@ def expired(state: State, now_ns: int) -> tuple[Event, ...]:
     )
 
 
+def left_over(state: State, now_ns: int) -> tuple[Canceled, ...]:
+    """Orders that never rest and are open after a restart, one `Canceled` each: what they had matched was under way."""
+    left = [order for order in state.open.values() if ends_at_once(order.ord_type, order.time_in_force)]
+    text = "the paper broker ended before its fills were told"
+    return tuple(
+        Canceled(seq, now_ns, order.order_ref, "", Reason.NOT_FILLED_AT_ONCE, text)
+        for seq, order in enumerate(left, start=state.head_broker_seq + 1)
+    )
+
+
 def unable_to_reduce(state: State, told: Sequence[Event], now_ns: int) -> tuple[Canceled, ...]:
     """REDUCE_ONLY orders that have nothing left to reduce after these events, one `Canceled` each."""
     touched = dict.fromkeys((event.account, event.symbol) for event in told if isinstance(event, Filled))

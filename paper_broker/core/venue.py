@@ -99,6 +99,11 @@ class Venue:
         waiting_ns = self._waiting[0][0] if self._waiting else NEVER
         return min(self._state.next_expiry_ns, self._sessions.next_turn_ns, waiting_ns)
 
+    def begin(self, now_ns: int) -> None:
+        """The first step after a start: what cannot be open any more is canceled, markets open or close."""
+        self._apply(decide.left_over(self._state, now_ns))
+        self.pass_time(now_ns)
+
     def pass_time(self, now_ns: int) -> None:
         """What is due by `now_ns` happens, each at its own time."""
         while (due_ns := self.next_ns) <= now_ns:

@@ -1,6 +1,7 @@
 """A store that is left at any moment brings back everything that was committed, and nothing else."""
 
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -43,7 +44,7 @@ class Desk:
         }
         self.epochs = standing.epochs
         self.state = State(accounts, [LISTING], standing.head_broker_seq, standing.orders, store.recall)
-        self.gathering = Gathering(self.state, standing.listings)
+        self.gathering = Gathering(self.state, standing.listings, time.time_ns)
 
     def command(self, command: Command) -> None:
         self.gathering.apply(decide.answer(self.state, command, NOW_NS))
@@ -246,7 +247,7 @@ def test_order_and_position_in_what_is_listed_no_longer_can_be_seen_and_canceled
         assert standing.accounts["main"].positions["X-USD"].lots == 1
         accounts = {name: Account(name, "USD", RATES, kept.cash) for name, kept in standing.accounts.items()}
         state = State(accounts, [], standing.head_broker_seq, standing.orders, store.recall)
-        gathering = Gathering(state, standing.listings)
+        gathering = Gathering(state, standing.listings, time.time_ns)
         gathering.apply(decide.answer(state, Cancel("O1", "C"), NOW_NS))
         store.commit(gathering.group)
         assert store.recall("O1") == EndedOrder("O1", Fate.CANCELED, Reason.NONE, "", "P1", "0.5")

@@ -1,6 +1,6 @@
 """A trading floor without a shell: one symbol, two accounts, a market that does what the test says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import count
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from paper_broker.core.events import (
 from paper_broker.core.feed import BookSet, Halted, Level, LevelsSet, MarketChange, Opened, Printed, Side, TopSet
 from paper_broker.core.hours import TradingHours
 from paper_broker.core.instruments import Listing
-from paper_broker.core.orders import OrdType, TimeInForce
+from paper_broker.core.orders import Order, OrdType, TimeInForce
 from paper_broker.core.rules import NEUTRAL, Rules
 from paper_broker.core.state import State
 from paper_broker.core.venue import Ask, Delays, Venue
@@ -42,12 +42,13 @@ class Floor:
         delays: Delays = NONE,
         hours: Mapping[str, TradingHours] = MappingProxyType({}),
         cash: str = "0",
+        orders: Iterable[Order] = (),
     ) -> None:
         self.listing = LISTING
         self.now_ns = NOON_NS
         rates = FeeRates(maker=Decimal("0.001"), taker=Decimal("0.002"))
         self.accounts = {name: Account(name, "USD", rates, cash={"USD": Decimal(cash)}) for name in ("main", "alt")}
-        self.state = State(self.accounts, [LISTING], 0, [], lambda _: None, rules)
+        self.state = State(self.accounts, [LISTING], 0, orders, lambda _: None, rules)
         self.venue = Venue(
             self.state,
             apply=self._apply,
@@ -149,6 +150,11 @@ class Floor:
     def time_is(self, now_ns: int) -> list[str]:
         self.now_ns = now_ns
         self.venue.pass_time(now_ns)
+        return self._said()
+
+    def begins(self) -> list[str]:
+        """The first step of a process."""
+        self.venue.begin(self.now_ns)
         return self._said()
 
     def after(self, milliseconds: int) -> list[str]:

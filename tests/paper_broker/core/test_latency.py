@@ -1,8 +1,10 @@
 """Requests and fills take their time, and nothing else waits for them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +134,19 @@ def test_what_was_asked_on_a_lost_line_never_came(new_floor: "NewFloor") -> None
     assert floor.state.fate("B") is None
     floor.buy("B", "1", "99")
     assert floor.after(30) == ["ack B"]
+
+
+@pytest.mark.parametrize("tif", ["GTC", "IOC"])
+def test_fills_under_way_at_a_restart_never_were_and_only_what_rests_stays_open(
+    new_floor: "NewFloor", tif: str
+) -> None:
+    floor = new_floor(delays=fixed(fill=30))
+    floor.quotes(ask=("100", "1"))
+    assert floor.buy("A", "1", "100", tif) == ["ack A"]
+    stored = replace(floor.state.open["A"], untold_lots=0)
+    restarted = new_floor(orders=[stored])
+    assert restarted.begins() == ([] if tif == "GTC" else ["canceled A NOT_FILLED_AT_ONCE"])
+    assert restarted.trades("99", "1") == (["fill A 1 @ 100 maker"] if tif == "GTC" else [])
 
 
 def test_delays_are_drawn_from_the_seed_for_each_order_alone(new_floor: "NewFloor") -> None:
