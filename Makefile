@@ -4,6 +4,7 @@
 #   make chaos     a stack under load, KILLS=20 processes of it killed, SEED=1; what its parts wrote is compared
 #   make check    lint, format, types, who imports whom, contract, stubs, reference
 #   make bench    what the EMS costs beyond bare floors, minutes; bench-quick is rougher, under one
+#   make simulate everything on virtual time, SEEDS of them; SEED=n plays one with its trace
 #   make protos   stubs from the contract
 #   make up down  the stack in containers
 #   make lock     constraints.txt from pyproject.toml
@@ -12,12 +13,12 @@ PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 MARKET ?= seeded
 KILLS ?= 20
-SEED ?= 1
+SEEDS ?= 200
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := .venv/ready
 
-.PHONY: demo test chaos check bench bench-quick protos up down lock install
+.PHONY: demo test chaos simulate check bench bench-quick protos up down lock install
 
 demo: $(READY)
 	@$(BIN)/python clients/demo/run.py --market "$(MARKET)"
@@ -26,7 +27,7 @@ test: $(READY)
 	@$(BIN)/pytest
 
 chaos: $(READY)
-	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR $(BIN)/python -m chaos --kills $(KILLS) --seed $(SEED)
+	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR $(BIN)/python -m chaos --kills $(KILLS) --seed $(or $(SEED),1)
 
 check: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
@@ -40,6 +41,9 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m bench --rounds 3 --orders 6000
+
+simulate: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 protos: $(READY)
 	@$(BIN)/python protos/generate.py

@@ -1,0 +1,169 @@
+"""The EMS's end of a client's Trade stream on virtual time.
+
+Decoding, refusals and answers are the real `Trade`'s; which events, from where on, is the real publisher's and the real
+beginning's. In place of tasks and a call, steps and a line of the simulation.
+"""
+
+# The rules of a stream are used where they stand, in methods of servicers that need no call.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from ems_service.core.inputs import Cause, OnLoss
+from ems_service.publisher import View
+from ems_service.servicers.event_stream import HEAD_SEQ_FIELD, EventStream
+from ems_service.servicers.opening import _beginning
+from ems_service.servicers.subscription import opening_of
+from ems_service.servicers.trade import Trade
+from pitline.ems.v1.command_pb2 import Command
+from pitline.ems.v1.trading_service_pb2 import TradeRequest
+from pitline_rpc.batch import uint64_field
+from simulation.network import Line
+from simulation.schedule import MICROSECOND_NS
+
+if TYPE_CHECKING:
+    from simulation.ems_host import EmsHost
+
+PRINCIPAL = "local"
+
+
+class Attendant:
+    """One stream of one client. A Subscriber of the publisher, and an End of the network."""
+
+    def __init__(self, host: EmsHost, line: Line) -> None:
+        self.view = View(PRINCIPAL, "")
+        self._host = host
+        self._line = line
+        self._trade: Trade | None = None
+        self._cancel_after_seconds: int | None = None
+        self._commands: list[Command] | None = []
+        """What came before the beginning was sent; None after that."""
+        self._queue: list[bytes] = []
+        self._flush_planned = False
+        self._gone = False
+
+    def receive(self, message: bytes) -> None:
+        """Commands of the client; the first one opens."""
+        commands = list(TradeRequest.FromString(message).commands)
+        if self._trade is None:
+            self._open(commands.pop(0))
+        if self._commands is None:
+            self._take_all(commands)
+        else:
+            self._commands += commands
+
+    def lost(self) -> None:
+        """The client's line is gone: nobody attends."""
+        if self._gone:
+            return
+        self._leave()
+        if self._trade is not None and self._cancel_after_seconds is not None:
+            self._host.grace(self.view.client_id, self._cancel_after_seconds)
+
+    def hang_up(self) -> None:
+        """A newer stream attends, or the EMS died."""
+        self._leave()
+        self._line.hang_up(1)
+
+    def put(self, framed: bytes) -> None:
+        """Queue an event."""
+        if not self._gone:
+            self._host.leaving("client", lambda: self._queued(framed))
+
+    def flush_all(self) -> None:
+        """Send everything that is queued."""
+        if self._commands is None and self._queue:
+            self._send(self._queue, None)
+            self._queue.clear()
+
+    def _leave(self) -> None:
+        self._gone = True
+        self._host.publisher.unsubscribe(self)
+        if self._host.attendants.get(self.view.client_id) is self:
+            del self._host.attendants[self.view.client_id]
+
+    def _open(self, command: Command) -> None:
+        host = self._host
+        opening = opening_of(command.open, PRINCIPAL)
+        self.view = opening.view
+        self._cancel_after_seconds = opening.cancel_after_seconds
+        context = cast(Any, SimpleNamespace(write=None))
+        nothing = cast(Any, None)
+        self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, PRINCIPAL)
+        self._trade._client_id = self.view.client_id
+        host.returned(self.view.client_id)
+        host.engine.put(OnLoss(Cause(PRINCIPAL, self.view.client_id), opening.cancel_after_seconds))
+        older = host.attendants.get(self.view.client_id)
+        if older is not None:
+            older.hang_up()
+        host.attendants[self.view.client_id] = self
+        stream = cast(EventStream, self)
+        host.engine.look(lambda state: _beginning(stream, opening.token, state, host.schedule.now_ns), self._seen)
+
+    def _seen(self, found: tuple[bool, int, list[bytes]]) -> None:
+        if self._gone:
+            return
+        resumed, seq, framed = found
+        if not resumed:
+            self._host.publisher.subscribe(self, seq)
+
+        def written() -> None:
+            self._send(framed, seq)
+            if resumed:
+                self._catch_up(self._host.publisher.missed(self, seq))
+            else:
+                self._begun()
+
+        self._host.after(0, 50 * MICROSECOND_NS, written)
+
+    def _catch_up(self, missed: AsyncIterator[tuple[Sequence[bytes], int]]) -> None:
+        if self._gone:
+            return
+        try:
+            missed.__anext__().__await__().send(None)
+        except StopIteration as part:
+            framed, head_seq = part.value
+            self._send(framed, head_seq)
+            self._host.after(0, 50 * MICROSECOND_NS, partial(self._catch_up, missed))
+        except StopAsyncIteration:
+            self._begun()
+
+    def _begun(self) -> None:
+        commands, self._commands = self._commands or [], None
+        if self._queue:
+            self._plan_flush()
+        if not self._gone:
+            self._take_all(commands)
+
+    def _take_all(self, commands: list[Command]) -> None:
+        assert self._trade is not None
+        self._trade._take_all(commands, cast(EventStream, self))
+
+    def _queued(self, framed: bytes) -> None:
+        self._queue.append(framed)
+        if self._commands is None:
+            self._plan_flush()
+
+    def _plan_flush(self) -> None:
+        if not self._flush_planned:
+            self._flush_planned = True
+            self._host.after(0, 100 * MICROSECOND_NS, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        if self._gone or not self._queue:
+            return
+        count = self._host.schedule.dice.randint(1, len(self._queue))
+        items, self._queue = self._queue[:count], self._queue[count:]
+        self._send(items, None if self._queue else self._host.publisher.head_seq)
+        if self._queue:
+            self._plan_flush()
+
+    def _send(self, framed: Sequence[bytes], head_seq: int | None) -> None:
+        trailer = b"" if head_seq is None else uint64_field(HEAD_SEQ_FIELD, head_seq)
+        self._line.send(1, b"".join((*framed, trailer)))

@@ -1,0 +1,154 @@
+"""The EMS's line to its broker on virtual time: the real `BrokerLink` as the engine's outlet.
+
+In place of a call and two tasks, a line of the simulation. Hello, the wait for the hello's decision, the end of a
+stream and the next call come in the order of `BrokerLink`.
+"""
+
+# The link's sending half is used as it is, and given a writer of the simulation.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from ems_service.broker_link import BrokerLink, BrokerRefused
+from ems_service.convert import broker as broker_messages
+from ems_service.convert.broker import ProtocolError
+from ems_service.core.events import Decision, Refusal
+from ems_service.core.inputs import Cause, LinkChanged
+from ems_service.core.state import State
+from ems_service.core.values import BrokerState
+from pitline.broker.v1 import event_pb2
+from pitline.broker.v1.broker_service_pb2 import TradesResponse
+from simulation.faults import Fault
+from simulation.network import End, Line
+from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS
+from simulation.trades_dialogue import TradesDialogue
+from simulation.venue import INSTRUMENTS
+
+if TYPE_CHECKING:
+    from simulation.ems_host import EmsHost
+
+EMS_ID = "sim"
+PAUSE_NS = (20 * MILLISECOND_NS, 200 * MILLISECOND_NS)
+
+
+class BrokerCaller:
+    """One life's line: called again whenever it is lost. An End of the network."""
+
+    def __init__(self, host: EmsHost, name: str, reach: Callable[[End], Line | None]) -> None:
+        self.link = BrokerLink(name, "", EMS_ID, host.durability, host.engine)
+        self.is_mute = False
+        """Only a fault sets this: what would be sent was sent before."""
+        self._host = host
+        self._name = name
+        self._reach = reach
+        self._line: Line | None = None
+        self._dialogue = TradesDialogue(name, None)
+        self._events: deque[event_pb2.BrokerEvent] = deque()
+        self._waits_for_decision = False
+        self._begun = False
+        self._queue: list[bytes] = []
+        self._flush_planned = False
+
+    def call(self) -> None:
+        """Ask the engine what is known, then open a line and say hello."""
+
+        def known(state: State) -> tuple[int, int | None, list[str]]:
+            broker = state.brokers.get(self._name)
+            refs = [order.order_ref for order in state.unsettled_orders_at(self._name)]
+            return state.epoch, None if broker is None else broker.cursor, refs
+
+        self._host.engine.look(
+            known, lambda found: self._host.after(0, 50 * MICROSECOND_NS, lambda: self._open(*found))
+        )
+
+    def hang_up(self) -> None:
+        """The process died."""
+        if self._line is not None:
+            self._line.hang_up(0)
+        self._line = self.link._writer = None
+
+    def receive(self, message: bytes) -> None:
+        """The broker says something."""
+        self._events += TradesResponse.FromString(message).events
+        self._pump()
+
+    def lost(self) -> None:
+        """The line is gone."""
+        self._failed("lost")
+
+    def put(self, framed: bytes) -> None:
+        """A BatchWriter's: queue a request."""
+        if not self.is_mute:
+            self._host.leaving("broker", lambda: self._queued(framed))
+
+    def flush(self) -> None:
+        """Send what is queued."""
+        self._flush_planned = False
+        if self._line is not None and self._queue:
+            self._line.send(0, b"".join(self._queue))
+        self._queue.clear()
+
+    def _queued(self, framed: bytes) -> None:
+        self._queue.append(framed)
+        if not self._flush_planned:
+            self._flush_planned = True
+            self._host.after(0, 100 * MICROSECOND_NS, self.flush)
+
+    def _open(self, epoch: int, cursor: int | None, refs: list[str]) -> None:
+        host = self._host
+        if cursor is not None and host.disk.early_cursor is not None:
+            cursor = max(cursor, host.disk.early_cursor)
+        line = self._reach(self)
+        if line is None:
+            self._failed("nobody answers")
+            return
+        self._line = line
+        self._dialogue = TradesDialogue(self._name, cursor)
+        self._events.clear()
+        self._queue.clear()
+        self._waits_for_decision = self._begun = False
+        hello = broker_messages.hello(EMS_ID, host.state.journal_id, epoch, host.durability, cursor, refs)
+        line.send(0, hello.SerializeToString())
+        self.link._writer = cast(Any, self)
+
+    def _pump(self) -> None:
+        try:
+            while self._events and not self._waits_for_decision and self._line is not None:
+                self._take(self._events.popleft())
+        except (ProtocolError, BrokerRefused) as error:
+            self._failed(str(error))
+
+    def _take(self, event: event_pb2.BrokerEvent) -> None:
+        host = self._host
+        if not self._begun:
+            hello, ack = self._dialogue.begin(event)
+            self._begun = self._waits_for_decision = True
+            host.engine.market.offers[self._name] = broker_messages.offer(ack.capabilities, INSTRUMENTS)
+            line = self._line
+            host.engine.put(hello, lambda decision: self._decided(line, decision))
+            return
+        if event.broker_seq and host.fault is Fault.EARLY_CURSOR:
+            host.disk.early_cursor = max(host.disk.early_cursor or 0, event.broker_seq)
+        given = self._dialogue.take(event)
+        if given is not None:
+            host.engine.put(given)
+
+    def _decided(self, line: Line | None, decision: Decision) -> None:
+        if line is not self._line:
+            return  # the line was lost meanwhile
+        for answer in decision:
+            if isinstance(answer, Refusal):
+                self._failed(answer.text)
+                return
+        self._waits_for_decision = False
+        self._pump()
+
+    def _failed(self, why: str) -> None:
+        self._host.schedule.note(self._host.name, f"broker {why}")
+        self.hang_up()
+        self._host.engine.put(LinkChanged(Cause(broker=self._name), BrokerState.DOWN, why))
+        self._host.after(*PAUSE_NS, self.call)

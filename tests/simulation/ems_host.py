@@ -1,0 +1,275 @@
+"""The EMS on virtual time: the real engine and publisher, driven by hand, on a disk and lines of the simulation.
+
+The engine's `run` is a coroutine that waits in two places: for something to do, and for the journal. Here both hand
+the wait to the schedule, so that a commit takes its time, the next group gathers meanwhile, and a crash falls exactly
+where it is wanted. What goes out goes out as the real engine lets it.
+"""
+
+# The engine is driven from inside: its wake-up is replaced by one that needs no event loop.
+# pyright: reportPrivateUsage=false
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, cast
+
+from ems_service.convert.record import Record, to_event
+from ems_service.core.events import Decision, Event, OrderEvent
+from ems_service.core.fold import evolve
+from ems_service.core.inputs import Cause, Disconnected, Input, Started, Submit
+from ems_service.core.order import CancelStage
+from ems_service.core.state import State
+from ems_service.engine import _REQUESTS, Clock, Engine
+from ems_service.journal import Journal
+from ems_service.limits import RETURN_SECONDS_MIN
+from ems_service.publisher import Publisher
+from simulation.attendant import Attendant
+from simulation.broker_caller import BrokerCaller
+from simulation.ems_disk import EmsDisk
+from simulation.faults import Fault
+from simulation.mortal import Crash, Died, Doom, Mortal
+from simulation.network import End, Line
+from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS, Schedule
+
+JOURNAL_ID = "SIMULATE"
+BROKER = "paper"
+COMMIT_NS = {"flush": (10_000, 60_000), "fsync": (200_000, 4 * MILLISECOND_NS)}
+HELD_BACK = {Fault.UNJOURNALED_SEND: "client", Fault.EARLY_REPLY: "broker"}
+"""To whom a fault that answers too early still waits for the disk."""
+
+
+class _Idle:
+    """The engine waits for something to do."""
+
+    def __await__(self) -> Generator["_Idle", None, None]:
+        yield self
+
+
+class _Writing:
+    """The engine waits for the disk."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.records = records
+
+    def __await__(self) -> Generator["_Writing", None, None]:
+        yield self
+
+
+class _Wake(asyncio.Event):
+    """Wakes the engine by a step of the schedule."""
+
+    def __init__(self, woken: Callable[[], None]) -> None:
+        super().__init__()
+        self._woken = woken
+
+    def set(self) -> None:
+        super().set()
+        self._woken()
+
+    async def wait(self) -> Any:
+        await _Idle()
+        return True
+
+
+class _Engine(Engine):
+    """The real one, through which the faults are planted."""
+
+    host: "EmsHost"
+
+    def put(self, given: Input, answered: Callable[[Decision], None] | None = None) -> None:
+        if self.host.fault is Fault.SKIPPED_ID_DEDUPE and isinstance(given, Submit):
+            key = (given.cause.principal, given.cause.client_id, given.client_order_id)
+            self.host.state.by_client.pop(key, None)
+        super().put(given, answered)
+
+    def _let_out(
+        self, happened: list[Event], records: list[Record], looks: list[tuple[Callable[[Any], None], Any]]
+    ) -> None:
+        if self.host.fault is not Fault.UNJOURNALED_SEND:
+            super()._let_out(happened, records, looks)
+            return
+        for event in happened:
+            if isinstance(event, OrderEvent) and (request := _REQUESTS.get(type(event))) is not None:
+                self.outlets[event.order.broker].send(request(event))
+
+        def the_rest() -> None:
+            self.host.line.is_mute = True
+            super(_Engine, self)._let_out(happened, records, looks)
+            self.host.line.is_mute = False
+
+        self.host.leaving("client", the_rest)
+
+
+class _Clock(Clock):
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
+        self._schedule = schedule
+
+    def now_ns(self) -> int:
+        return self._schedule.now_ns
+
+
+class _Forgetful(dict[Any, Any]):
+    """Keeps everything, and finds nothing."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return default
+
+
+class EmsHost(Mortal):
+    """The EMS, over all its lives. `reach_broker` opens a line to the broker, None when nobody answers."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        doom: Doom,
+        durability: str,
+        fault: Fault | None,
+        reach_broker: Callable[[End], Line | None],
+    ) -> None:
+        super().__init__("ems", schedule, doom)
+        self.disk = EmsDisk()
+        self.durability = durability
+        self.fault = fault
+        self.is_open = False
+        """Clients are let in."""
+        self.attendants: dict[str, Attendant] = {}
+        self._lines: list[Line] = []
+        self._reach_broker = reach_broker
+        self._graces: dict[str, int] = {}
+
+    def start(self) -> None:
+        """A process takes the disk over: folds it, stores its epoch, then calls the broker and lets clients in."""
+        self.begin()
+        self.state = self._folded()
+        self.publisher = Publisher(cast(Journal, self.disk), self.state.seq)
+        self.engine = _Engine(self.state, cast(Journal, self), self.publisher, _Clock(self.schedule))
+        self.engine.host = self
+        self.engine._wake = _Wake(self._woken)
+        self.engine.market.awaited = frozenset((BROKER,))
+        self.line = BrokerCaller(self, BROKER, self._reach_broker)
+        self.engine.outlets[BROKER] = self.line.link
+        self._is_idle = False
+        self._is_woken = False
+        self._last_write_ns = 0
+        self._unwritten = 0
+        self._held: list[Callable[[], None]] = []
+        self._graces.clear()
+        self._running = self.engine.run()
+        self._go_on()
+        self.engine.put(Started(Cause(), "simulated"), lambda _: self._started())
+
+    def die(self, why: str) -> None:
+        """What was not stored is lost, and every line with it."""
+        self.end(why)
+        self.is_open = False
+        self.line.hang_up()
+        for line in self._lines:
+            line.hang_up(1)
+        self.attendants.clear()
+
+    def answer(self, line: Line) -> End:
+        """A client calls."""
+        self._lines = [line for line in self._lines if line.is_open]
+        self._lines.append(line)
+        return Attendant(self, line)
+
+    def leaving(self, to: str, leave: Callable[[], None]) -> None:
+        """Something leaves, to the "broker" or a "client"."""
+        self.sending()
+        if self._unwritten and self.fault is not None and HELD_BACK.get(self.fault) == to:
+            self._held.append(leave)
+        else:
+            leave()
+
+    def grace(self, client_id: str, seconds: float) -> None:
+        """A client is lost that had asked for its orders to be canceled."""
+        self._graces[client_id] = grace = self._graces.get(client_id, 0) + 1
+
+        def over() -> None:
+            if self._graces.get(client_id) == grace:
+                self.engine.put(Disconnected(Cause("local", client_id)))
+
+        self.at(self.schedule.now_ns + int(seconds * SECOND_NS), over)
+
+    def returned(self, client_id: str) -> None:
+        """It is back: no grace ends."""
+        self._graces.pop(client_id, None)
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """The journal's: returns when the group is stored. With some faults, before."""
+        if self.fault in HELD_BACK:
+            self._write(list(records), self._release)
+        else:
+            await _Writing(list(records))
+
+    def _started(self) -> None:
+        self.is_open = True
+        for (_, client_id), seconds in self.state.cancel_after_seconds.items():
+            self.grace(client_id, max(seconds, RETURN_SECONDS_MIN))
+        self.after(0, MILLISECOND_NS, self.line.call)
+
+    def _folded(self) -> State:
+        state = State(JOURNAL_ID)
+        for record in self.disk.records():
+            evolve(state, to_event(record, state))
+        if self.fault is Fault.LOST_STASH:
+            for order in state.open_orders.values():
+                if order.state.cancel_stage is CancelStage.STASHED:
+                    order.state = replace(order.state, cancel_stage=CancelStage.NONE)
+        if self.fault is Fault.SKIPPED_EXEC_DEDUPE:
+            state.exec_ids = _Forgetful(state.exec_ids)
+        return state
+
+    # The engine's turns.
+
+    def _woken(self) -> None:
+        if self._is_idle and not self._is_woken:
+            self._is_woken = True
+            self.after(0, 100 * MICROSECOND_NS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_idle = self._is_woken = False
+        waits_for = self._running.send(None)
+        if isinstance(waits_for, _Writing):
+            self._write(waits_for.records, self._go_on)
+        else:
+            self._is_idle = True
+            if self.engine._inbox:
+                self._woken()
+
+    def _write(self, records: list[Record], then: Callable[[], None]) -> None:
+        """One group after the other."""
+        self._unwritten += 1
+        takes_ns = self.schedule.between(*COMMIT_NS[self.durability])
+        self._last_write_ns = max(self._last_write_ns + 1, self.schedule.now_ns + takes_ns)
+        self.at(self._last_write_ns, lambda: self._written(records, then))
+
+    def _written(self, records: list[Record], then: Callable[[], None]) -> None:
+        crash = self.doom.at_commit(self.name)
+        if crash is not Crash.BEFORE_COMMIT:
+            self.disk.store(records)
+            kinds = " ".join(f"{record.kind}:{record.broker_seq}" for record in records)
+            self.schedule.note(self.name, f"stored {records[0].seq}-{records[-1].seq} [{kinds}]")
+        if crash in (Crash.BEFORE_COMMIT, Crash.AFTER_COMMIT):
+            self.die(crash.value)
+            return
+        self._unwritten -= 1
+        if crash is Crash.NO:
+            then()
+            return
+        self.dies_after_sends(4)
+        with suppress(Died):
+            then()
+        self._sends_left = None
+        self.line.flush()
+        for attendant in self.attendants.values():
+            attendant.flush_all()
+        self.die(crash.value)
+
+    def _release(self) -> None:
+        if not self._unwritten:
+            held, self._held = self._held, []
+            for leave in held:
+                leave()

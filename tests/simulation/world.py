@@ -1,0 +1,229 @@
+"""One world: an EMS, a paper broker, three clients, a market, and whatever goes wrong, all by one seed.
+
+`run` plays a seed: for a few seconds everything may fail, then the world is left alone until nothing is left to do, and
+is checked; then every client cancels what is open, and it is checked once more.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from paper_broker.latency import NONE, Latency, Span
+from pitline_client.terms import CANCEL_MINE, KEEP, OWN, of_accounts
+from simulation.broker_host import BrokerHost
+from simulation.checks import Violation, check, check_the_end
+from simulation.client_host import ClientHost
+from simulation.ems_host import EmsHost
+from simulation.faults import Fault
+from simulation.mortal import Crash, Mortal
+from simulation.network import End, Line
+from simulation.schedule import MILLISECOND_NS, NOON_NS, SECOND_NS, NeverAtRest, Schedule
+from simulation.venue import Weather
+
+
+@dataclass(slots=True)
+class Size:
+    """How long a world may be troubled, how often each client acts in that time, and the market moves."""
+
+    trouble_ns: int
+    actions: int
+    moves: int
+
+
+WORLD = Size(3 * SECOND_NS, actions=22, moves=40)
+VILLAGE = Size(SECOND_NS // 2, actions=2, moves=8)
+"""Small enough to die in it at every single commit."""
+
+CRASHES = tuple(crash for crash in Crash if crash is not Crash.NO)
+
+
+@dataclass(slots=True)
+class Appointment:
+    """One crash around one commit, and no other: the commits of `who` are counted from 1. 0: no crash at all."""
+
+    who: str
+    commit: int
+    crash: Crash
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run came to. `commits` counts them by who made them."""
+
+    seed: int
+    digest: str
+    steps: int
+    events: int
+    commits: dict[str, int]
+    crashes: int
+    failure: str = ""
+    by: str = ""
+    """The assertion that told."""
+    last: list[str] = field(default_factory=list[str])
+
+
+class World:
+    """Everything there is. With an appointment, the world is small, one process dies once, nothing else goes wrong."""
+
+    def __init__(self, seed: int, fault: Fault | None, appointment: Appointment | None) -> None:
+        self.schedule = schedule = Schedule(seed)
+        dice = schedule.dice
+        self.appointment = appointment
+        self.commits: dict[str, int] = {}
+        self.crashes = 0
+        self.lines: list[Line] = []
+        self._healed = False
+        # How troubled this world is: some are calm, so that much happens between two deaths.
+        self.size = VILLAGE if appointment else WORLD
+        self._crash_chance = 0 if appointment else dice.choice((0.0, 0.02, 0.04))
+        self._troubles = 0 if appointment else dice.choice((2, 6, 12))
+        self.weather = Weather(dice)
+        self.broker = BrokerHost(schedule, self, _durability(schedule), fault, _latency(schedule, seed), self.weather)
+        self.ems = EmsHost(schedule, self, _durability(schedule), fault, self._reach_broker)
+        self.clients = [
+            ClientHost("alice", schedule, self, self._reach_ems, OWN, KEEP),
+            ClientHost("bob", schedule, self, self._reach_ems, OWN, dice.choice((KEEP, CANCEL_MINE))),
+            ClientHost("desk", schedule, self, self._reach_ems, of_accounts(), KEEP),
+        ]
+        self._mortals: Mapping[str, Mortal] = {mortal.name: mortal for mortal in (self.broker, self.ems, *self.clients)}
+
+    def at_commit(self, who: str) -> Crash:
+        """A Doom's: dice, or the appointment."""
+        if self._healed:
+            return Crash.NO
+        self.commits[who] = count = self.commits.get(who, 0) + 1
+        crash, appointment = Crash.NO, self.appointment
+        if appointment is not None:
+            if (who, count) == (appointment.who, appointment.commit):
+                crash = appointment.crash
+        elif self.schedule.chance(self._crash_chance):
+            crash = self.schedule.dice.choice(CRASHES)
+        if crash is not Crash.NO:
+            self.crashes += 1
+            self.schedule.after(5 * MILLISECOND_NS, 300 * MILLISECOND_NS, lambda: self._revive(who))
+        return crash
+
+    def live(self) -> None:
+        """Begin, and let everything happen that the seed has in store."""
+        schedule, dice, size = self.schedule, self.schedule.dice, self.size
+        for mortal in self._mortals.values():
+            schedule.after(0, 20 * MILLISECOND_NS, mortal.start)
+        for client in self.clients:
+            for _ in range(size.actions):
+                schedule.after(50 * MILLISECOND_NS, size.trouble_ns, client.act)
+        for _ in range(size.moves):
+            schedule.after(0, size.trouble_ns, lambda: self.broker.move(self.weather.move(schedule.now_ns)))
+        for _ in range(self._troubles):
+            schedule.after(100 * MILLISECOND_NS, size.trouble_ns, dice.choice((self._cut, self._silence, self._kill)))
+        schedule.run(NOON_NS + size.trouble_ns)
+
+    def heal(self) -> None:
+        """Leave it alone until nothing is left to do. Raises NeverAtRest."""
+        self._healed = True
+        self.schedule.note("world", "healed")
+        for line in self.lines:
+            if line.is_silent:
+                line.cut()
+        for mortal in self._mortals.values():
+            self._revive(mortal.name)
+        self.schedule.run()
+
+    def _revive(self, who: str) -> None:
+        mortal = self._mortals[who]
+        if not mortal.alive:
+            self.schedule.note(who, "lives")
+            mortal.start()
+
+    # What goes wrong between two steps.
+
+    def _cut(self) -> None:
+        line = self._any_line()
+        if line is not None:
+            line.cut()
+
+    def _silence(self) -> None:
+        line = self._any_line()
+        if line is not None:
+            line.go_silent()
+            self.schedule.after(100 * MILLISECOND_NS, SECOND_NS, line.cut)
+
+    def _kill(self) -> None:
+        mortal = self.schedule.dice.choice(list(self._mortals.values()))
+        if not mortal.alive:
+            return
+        self.crashes += 1
+        mortal.die("dies between two steps")
+        if isinstance(mortal, ClientHost) and self.schedule.chance(0.2):
+            mortal.lose_disk()
+        self.schedule.after(5 * MILLISECOND_NS, 300 * MILLISECOND_NS, lambda: self._revive(mortal.name))
+
+    def _any_line(self) -> Line | None:
+        self.lines = [line for line in self.lines if line.is_open]
+        return self.schedule.dice.choice(self.lines) if self.lines else None
+
+    def _reach_broker(self, caller: End) -> Line | None:
+        return self._line("ems-broker", caller, self.broker) if self.broker.alive else None
+
+    def _reach_ems(self, caller: End) -> Line | None:
+        return self._line("client-ems", caller, self.ems) if self.ems.is_open else None
+
+    def _line(self, name: str, caller: End, called: EmsHost | BrokerHost) -> Line:
+        line = Line(name, self.schedule, caller, called.answer)
+        self.lines.append(line)
+        return line
+
+
+def run(seed: int, fault: Fault | None = None, appointment: Appointment | None = None) -> Outcome:
+    """Play one seed and check it."""
+    world = World(seed, fault, appointment)
+    failure = by = ""
+    try:
+        world.live()
+        world.heal()
+        check(world)
+        for client in world.clients:
+            client.cancel_all()
+        world.schedule.run()
+        check_the_end(world)
+    except Violation as violation:
+        failure, by = str(violation), violation.by
+    except NeverAtRest as restless:
+        failure, by = str(restless), "comes to rest"
+    except Exception as error:  # noqa: BLE001  # whatever production code trips over is a finding of this seed
+        failure, by = f"{type(error).__name__}: {error}", "nothing trips"
+    schedule = world.schedule
+    if appointment is not None and failure:
+        failure = f"{appointment.who} {appointment.crash.value}, its commit {appointment.commit}: {failure}"
+    schedule.trace.note(f"journal {world.ems.disk.digest()}")
+    return Outcome(
+        seed,
+        schedule.trace.digest,
+        schedule.steps,
+        sum(len(group) for group in world.ems.disk.groups),
+        world.commits,
+        world.crashes,
+        failure,
+        by,
+        list(schedule.trace.last),
+    )
+
+
+def everywhere(seed: int) -> Iterator[Appointment]:
+    """Each way of dying around each commit that the EMS, the broker and a client make in a small world."""
+    commits = run(seed, appointment=Appointment("nobody", 0, Crash.NO)).commits
+    for who in ("ems", "broker", "alice"):
+        for commit in range(1, commits[who] + 1):
+            for crash in CRASHES:
+                yield Appointment(who, commit, crash)
+
+
+def _durability(schedule: Schedule) -> str:
+    return schedule.dice.choice(("flush", "fsync"))
+
+
+def _latency(schedule: Schedule, seed: int) -> Latency:
+    """None in half of the worlds."""
+    dice = schedule.dice
+    if schedule.chance(0.5):
+        return NONE
+    submit, change, fill = (Span(0, dice.choice((0, 5, 60)) * MILLISECOND_NS) for _ in range(3))
+    return Latency(submit, change, fill, seed)
