@@ -11,7 +11,6 @@ next hello asks for.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from copy import copy
 
 import grpc
 import grpc.aio
@@ -20,11 +19,9 @@ from google.protobuf.message import Message
 
 from ems_service.convert import broker as broker_messages
 from ems_service.convert.broker import ProtocolError
-from ems_service.core.events import Refusal
-from ems_service.core.inputs import Cause, Hello, Input, LinkChanged, RefState, Unhandled, Unreadable
-from ems_service.core.market import Offer
-from ems_service.core.state import Broker, State
-from ems_service.core.values import BrokerState, Environment
+from ems_service.core.inputs import Cause, LinkChanged, Unreadable
+from ems_service.core.values import BrokerState
+from ems_service.dialogue import BrokerRefused, Dialogue, StoreReplaced, known
 from ems_service.engine import Engine
 from ems_service.limits import (
     ACK_BROKER_SEQ_EVERY,
@@ -36,8 +33,7 @@ from ems_service.limits import (
     CONNECT_SECONDS_MAX,
     CONNECT_SECONDS_MIN,
 )
-from ems_service.reported import Reported
-from pitline.broker.v1 import broker_service_pb2, broker_service_pb2_grpc, event_pb2, request_pb2
+from pitline.broker.v1 import broker_service_pb2, broker_service_pb2_grpc, event_pb2
 from pitline.types.v1 import instrument_pb2
 from pitline_rpc.batch import BatchWriter
 from pitline_rpc.channel import connect
@@ -49,16 +45,7 @@ _TRADES = "/pitline.broker.v1.BrokerService/Trades"
 
 _Call = grpc.aio.StreamStreamCall[Message | bytes, broker_service_pb2.TradesResponse]
 
-_NEEDS_FSYNC = (
-    "the broker says LIVE, and durability flush would forget orders when power is lost: "
-    "start the EMS with PITLINE_EMS_DURABILITY=fsync"
-)
-
 _log = structlog.stdlib.get_logger(__name__)
-
-
-class BrokerRefused(Exception):
-    """The broker behind the name cannot be taken; says why."""
 
 
 class BrokerLink:
@@ -78,8 +65,6 @@ class BrokerLink:
         self._writer: BatchWriter | None = None
         self._told_stored = 0
         self._silent_ticks = 0
-        self._reported = Reported(name)
-        self._offer = Offer()
         self._call_again = asyncio.Event()
 
     def call_again(self) -> None:
@@ -102,8 +87,9 @@ class BrokerLink:
         pause = CONNECT_SECONDS_MIN
         while True:
             connects = self.connects
+            self._call_again.clear()
             try:
-                await self._dialogue()
+                await self._connection()
             except* (
                 grpc.aio.AioRpcError,
                 asyncio.InvalidStateError,
@@ -116,23 +102,23 @@ class BrokerLink:
                 pause = CONNECT_SECONDS_MIN
             _log.warning("broker_down", broker=self.name, address=self.address, text=self.text)
             self._engine.put(LinkChanged(Cause(broker=self.name), BrokerState.DOWN, self.text))
-            self._call_again.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._call_again.wait()
             pause = min(pause * 2, CONNECT_SECONDS_MAX)
 
-    async def _dialogue(self) -> None:
+    async def _connection(self) -> None:
         """One connection, from hello to its loss, which is raised."""
         async with connect(self.address) as channel:
             stub = broker_service_pb2_grpc.BrokerServiceStub(channel)
             self.instruments = await _instruments(stub, self.name)
-            hello, known = await self._hello()
+            found = await self._engine.read(lambda state: known(state, self.name))
+            dialogue = Dialogue(self.name, self._durability, found, self.instruments)
             call = stream_stream(channel, _TRADES, broker_service_pb2.TradesResponse)()
-            for message in hello:
+            for message in found.hello(self._ems_id, self._durability):
                 await call.write(message)
             writer = self._writer = BatchWriter(call.write, BROKER_BYTES_MAX, _nothing)
-            taking = asyncio.create_task(self._take_events(self._events_of(call), known))
+            taking = asyncio.create_task(self._take_events(self._events_of(call), dialogue))
             writing = asyncio.create_task(writer.run())
             tasks = [taking, writing]
             try:
@@ -149,61 +135,24 @@ class BrokerLink:
                 await asyncio.wait(tasks)
                 call.cancel()
 
-    async def _hello(self) -> tuple[list[broker_service_pb2.TradesRequest], Broker | None]:
-        """The hello, and what is known of the broker."""
-
-        def known(state: State) -> tuple[str, int, Broker | None, list[str]]:
-            refs = [order.order_ref for order in state.unsettled_orders_at(self.name)]
-            broker = state.brokers.get(self.name)
-            return state.journal_id, state.epoch, copy(broker), refs
-
-        journal_id, epoch, broker, refs = await self._engine.read(known)
-        cursor = None if broker is None else broker.cursor
-        return broker_messages.hello(self._ems_id, journal_id, epoch, self._durability, cursor, refs), broker
-
-    async def _take_events(self, events: AsyncIterator[event_pb2.BrokerEvent], known: Broker | None) -> None:
+    async def _take_events(self, events: AsyncIterator[event_pb2.BrokerEvent], dialogue: Dialogue) -> None:
         async with asyncio.timeout(BROKER_SILENCE_SECONDS_MAX) as silence, asyncio.TaskGroup() as tasks:
             loop = asyncio.get_running_loop()
-            last_seq = await self._take_hello_ack(await anext(events, None), known)
-            tasks.create_task(self._beat())
-            venue, recovered = LinkChanged(Cause(broker=self.name), BrokerState.UP, ""), False
+            await self._take_hello_ack(await anext(events, None), dialogue)
+            tasks.create_task(self._beat(dialogue))
             async for event in events:
-                if not recovered:
+                if not dialogue.recovered:
                     silence.reschedule(loop.time() + BROKER_SILENCE_SECONDS_MAX)
-                if event.broker_seq > last_seq + 1:
-                    raise ProtocolError(f"broker_seq {event.broker_seq} follows {last_seq}: events are missing")
-                last_seq = max(last_seq, event.broker_seq)
-                given = self._read(event)
-                match given:
-                    case Hello():
-                        raise ProtocolError("a second hello_ack")
-                    case LinkChanged() if not recovered:
-                        # The venue may be up; the broker is when its recovery has ended.
-                        venue = LinkChanged(Cause(broker=self.name), given.state, given.text)
-                        if event.broker_seq:
-                            self._engine.put(Unhandled(given.cause))
-                    case None if event.HasField("recover_end"):
-                        silence.reschedule(None)
-                        recovered = True
-                        self._recovered(venue)
-                    case None:
-                        self._reported.ended(event, self._engine)
-                    case _:
-                        if isinstance(given, RefState):
-                            given.asked = recovered
-                        self._reported.note(given)
-                        self._engine.put(given)
+                for given in dialogue.take(event):
+                    if isinstance(given, Unreadable):
+                        _log.error("quarantined", broker=self.name, broker_seq=event.broker_seq, text=given.text)
+                    self._engine.put(given)
+                if dialogue.recovered and silence.when() is not None:
+                    silence.reschedule(None)
+                    self._recovered(dialogue.venue)
             raise ProtocolError("the broker ended the stream")
 
-    def _read(self, event: event_pb2.BrokerEvent) -> Input | None:
-        try:
-            return broker_messages.to_input(self.name, event)
-        except ProtocolError as error:
-            _log.error("quarantined", broker=self.name, broker_seq=event.broker_seq, text=str(error))
-            cause = Cause(broker=self.name, broker_seq=event.broker_seq)
-            return Unreadable(cause, event.SerializeToString(), str(error))
-
-    async def _beat(self) -> None:
+    async def _beat(self, dialogue: Dialogue) -> None:
         """Say and expect signs of life, and compare, until the broker is silent for too long."""
         self._silent_ticks = ticks = 0
         while True:
@@ -214,14 +163,8 @@ class BrokerLink:
                 raise ProtocolError(f"silent for {BROKER_SILENT_TICKS_MAX * BROKER_TICK_SECONDS:g} s")
             self.send(broker_messages.HEARTBEAT)
             if ticks % COMPARE_TICKS == 0:
-                self.compare()
-
-    def compare(self) -> None:
-        """Ask the broker what it holds and has open, where it has declared that it can tell."""
-        if self._offer.position_report:
-            self.send(broker_messages.report(request_pb2.REPORT_KIND_POSITIONS))
-        if self._offer.query_by_ref:
-            self.send(broker_messages.report(request_pb2.REPORT_KIND_OPEN_ORDERS))
+                for question in dialogue.comparison():
+                    self.send(question)
 
     async def _events_of(self, call: _Call) -> AsyncIterator[event_pb2.BrokerEvent]:
         async for response in call:
@@ -229,38 +172,23 @@ class BrokerLink:
             for event in response.events:
                 yield event
 
-    async def _take_hello_ack(self, event: event_pb2.BrokerEvent | None, known: Broker | None) -> int:
-        """The broker_seq after which this stream begins."""
-        given = None if event is None else broker_messages.to_input(self.name, event)
-        if event is None or not isinstance(given, Hello):
-            said = "nothing" if event is None else event.WhichOneof("change")
-            raise ProtocolError(f"the broker began with {said}, not with hello_ack")
-        if given.environment is Environment.LIVE and self._durability != "fsync":
-            raise BrokerRefused(_NEEDS_FSYNC)
-        self._offer = broker_messages.offer(event.hello_ack.capabilities, self.instruments)
-        for answer in await self._engine.ask(given):
-            if isinstance(answer, Refusal):
-                self.refused_store_id = given.store_id if answer.field != "hello_ack.environment" else ""
-                raise BrokerRefused(answer.text)
-        self.refused_store_id = ""
-        if known is not None and known.store_id != given.store_id:
-            self.call_again()  # this stream goes on from where the log of the store before it had ended
-            raise BrokerRefused("another store was accepted")
-        if known is not None and given.head_broker_seq < known.cursor:
-            ends = f"the broker's log ends at {given.head_broker_seq}"
-            raise BrokerRefused(f"{ends}, and {known.cursor} was stored of it: it went back in time")
-        self.build = event.hello_ack.build
-        self._engine.market.offers[self.name] = self._offer
-        self._reported = Reported(self.name)
-        return given.head_broker_seq if known is None else known.cursor
+    async def _take_hello_ack(self, event: event_pb2.BrokerEvent | None, dialogue: Dialogue) -> None:
+        hello = dialogue.begin(event)
+        try:
+            dialogue.accepted(hello, await self._engine.ask(hello))
+            self.refused_store_id = ""
+        except BrokerRefused as refused:
+            self.refused_store_id = refused.store_id
+            if isinstance(refused, StoreReplaced):
+                self.call_again()
+            raise
+        self.build = dialogue.build
+        self._engine.market.offers[self.name] = dialogue.offer
 
     def _recovered(self, venue: LinkChanged) -> None:
         self.connects += 1
         self.text = venue.text
         _log.info("broker_up", broker=self.name, address=self.address, connects=self.connects, venue=venue.state.name)
-        self._engine.put(venue)
-        if self._offer.position_report:
-            self._engine.put(self._reported.all_positions())
 
 
 def _nothing() -> None:

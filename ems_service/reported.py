@@ -1,12 +1,11 @@
 """What a broker has reported so far of all it holds and has open: complete when it says so.
 
-Kept by its link, one a connection. Invariant: what is given to the engine is a whole report, so that what is not in it
+Kept by its dialogue. Invariant: what is given to the engine is a whole report, so that what is not in it
 is not there.
 """
 
 from ems_service.core.inputs import Cause, Input, OpenOrdersReported, PositionReport, PositionsReported, RefState
 from ems_service.core.values import Fate
-from ems_service.engine import Engine
 from pitline.broker.v1 import event_pb2, request_pb2
 
 
@@ -28,18 +27,18 @@ class Reported:
             case _:
                 pass
 
-    def ended(self, event: event_pb2.BrokerEvent, engine: Engine) -> None:
-        """A report is complete, if the event says that."""
+    def ended(self, event: event_pb2.BrokerEvent) -> list[Input]:
+        """The whole report, if the event says that one is complete."""
         if not event.HasField("report_end"):
-            return
+            return []
         match event.report_end.what:
             case request_pb2.REPORT_KIND_POSITIONS:
-                engine.put(self.all_positions())
+                return [self.all_positions()]
             case request_pb2.REPORT_KIND_OPEN_ORDERS:
                 order_refs, self._open = self._open, set()
-                engine.put(OpenOrdersReported(self._cause, frozenset(order_refs)))
+                return [OpenOrdersReported(self._cause, frozenset(order_refs))]
             case _:
-                pass
+                return []
 
     def all_positions(self) -> PositionsReported:
         """Everything that it holds, all of it told."""

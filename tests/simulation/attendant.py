@@ -103,7 +103,8 @@ class Attendant:
             older.hang_up()
         host.attendants[self.view.client_id] = self
         stream = cast(EventStream, self)
-        host.engine.look(lambda state: _beginning(stream, opening.token, state, host.schedule.now_ns), self._seen)
+        token, publisher = opening.token, host.publisher
+        host.engine.look(lambda state: _beginning(stream, token, state, publisher, host.schedule.now_ns), self._seen)
 
     def _seen(self, found: tuple[bool, int, list[bytes]]) -> None:
         if self._gone:

@@ -1,4 +1,4 @@
-"""The EMS's line to its broker on virtual time: the real `BrokerLink` as the engine's outlet.
+"""The EMS's line to its broker on virtual time: the real `BrokerLink` as the engine's outlet, and the real `Dialogue`.
 
 In place of a call and two tasks, a line of the simulation. Hello, the wait for the hello's decision, the end of a
 stream and the next call come in the order of `BrokerLink`.
@@ -13,19 +13,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from ems_service.broker_link import BrokerLink, BrokerRefused
-from ems_service.convert import broker as broker_messages
+from ems_service.broker_link import BrokerLink
 from ems_service.convert.broker import ProtocolError
-from ems_service.core.events import Decision, Refusal
-from ems_service.core.inputs import Cause, LinkChanged
-from ems_service.core.state import State
+from ems_service.core.events import Decision
+from ems_service.core.inputs import Cause, Hello, LinkChanged
 from ems_service.core.values import BrokerState
+from ems_service.dialogue import BrokerRefused, Dialogue, Known, known
 from pitline.broker.v1 import event_pb2
 from pitline.broker.v1.broker_service_pb2 import TradesResponse
 from simulation.faults import Fault
 from simulation.network import End, Line
 from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS
-from simulation.trades_dialogue import TradesDialogue
 from simulation.venue import INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ class BrokerCaller:
         self._name = name
         self._reach = reach
         self._line: Line | None = None
-        self._dialogue = TradesDialogue(name, None)
+        self._dialogue: Dialogue | None = None
         self._events: deque[event_pb2.BrokerEvent] = deque()
         self._waits_for_decision = False
         self._begun = False
@@ -55,21 +53,22 @@ class BrokerCaller:
 
     def call(self) -> None:
         """Ask the engine what is known, then open a line and say hello."""
-
-        def known(state: State) -> tuple[int, int | None, list[str]]:
-            broker = state.brokers.get(self._name)
-            refs = [order.order_ref for order in state.unsettled_orders_at(self._name)]
-            return state.epoch, None if broker is None else broker.cursor, refs
-
         self._host.engine.look(
-            known, lambda found: self._host.after(0, 50 * MICROSECOND_NS, lambda: self._open(*found))
+            lambda state: known(state, self._name),
+            lambda found: self._host.after(0, 50 * MICROSECOND_NS, lambda: self._open(found)),
         )
+
+    def compare(self) -> None:
+        """Ask what the broker holds and has open."""
+        if self._dialogue is not None and self._begun and not self._waits_for_decision:
+            for question in self._dialogue.comparison():
+                self.link.send(question)
 
     def hang_up(self) -> None:
         """The process died."""
         if self._line is not None:
             self._line.hang_up(0)
-        self._line = self.link._writer = None
+        self._line = self.link._writer = self._dialogue = None
 
     def receive(self, message: bytes) -> None:
         """The broker says something."""
@@ -98,21 +97,21 @@ class BrokerCaller:
             self._flush_planned = True
             self._host.after(0, 100 * MICROSECOND_NS, self.flush)
 
-    def _open(self, epoch: int, cursor: int | None, refs: list[str]) -> None:
+    def _open(self, found: Known) -> None:
         host = self._host
-        if cursor is not None and host.disk.early_cursor is not None:
-            cursor = max(cursor, host.disk.early_cursor)
+        if found.broker is not None and host.disk.early_cursor is not None:
+            found.broker.cursor = max(found.broker.cursor, host.disk.early_cursor)
         line = self._reach(self)
         if line is None:
             self._failed("nobody answers")
             return
         self._line = line
-        self._dialogue = TradesDialogue(self._name, cursor)
+        self._dialogue = Dialogue(self._name, host.durability, found, INSTRUMENTS)
         self._events.clear()
         self._queue.clear()
         self._waits_for_decision = self._begun = False
-        hello = broker_messages.hello(EMS_ID, host.state.journal_id, epoch, host.durability, cursor, refs)
-        line.send(0, hello.SerializeToString())
+        for message in found.hello(EMS_ID, host.durability):
+            line.send(0, message.SerializeToString())
         self.link._writer = cast(Any, self)
 
     def _pump(self) -> None:
@@ -123,27 +122,29 @@ class BrokerCaller:
             self._failed(str(error))
 
     def _take(self, event: event_pb2.BrokerEvent) -> None:
-        host = self._host
+        host, dialogue = self._host, self._dialogue
+        assert dialogue is not None
         if not self._begun:
-            hello, ack = self._dialogue.begin(event)
+            hello = dialogue.begin(event)
             self._begun = self._waits_for_decision = True
-            host.engine.market.offers[self._name] = broker_messages.offer(ack.capabilities, INSTRUMENTS)
             line = self._line
-            host.engine.put(hello, lambda decision: self._decided(line, decision))
+            host.engine.put(hello, lambda decision: self._decided(line, hello, decision))
             return
         if event.broker_seq and host.fault is Fault.EARLY_CURSOR:
             host.disk.early_cursor = max(host.disk.early_cursor or 0, event.broker_seq)
-        given = self._dialogue.take(event)
-        if given is not None:
+        for given in dialogue.take(event):
             host.engine.put(given)
 
-    def _decided(self, line: Line | None, decision: Decision) -> None:
-        if line is not self._line:
+    def _decided(self, line: Line | None, hello: Hello, decision: Decision) -> None:
+        dialogue = self._dialogue
+        if line is not self._line or dialogue is None:
             return  # the line was lost meanwhile
-        for answer in decision:
-            if isinstance(answer, Refusal):
-                self._failed(answer.text)
-                return
+        try:
+            dialogue.accepted(hello, decision)
+        except BrokerRefused as refused:
+            self._failed(str(refused))
+            return
+        self._host.engine.market.offers[self._name] = dialogue.offer
         self._waits_for_decision = False
         self._pump()
 

@@ -9,7 +9,7 @@ the simulation's: it sends what was missed in small parts, and now and then says
 # pyright: reportPrivateUsage=false
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -197,6 +197,28 @@ class BrokerHost(Mortal):
         self._put(_TimePassed())
 
 
+class _Batches:
+    """The requests of a stream so far, for who reads them with `anext`."""
+
+    def __init__(self) -> None:
+        self.waiting: list[TradesRequest] = []
+
+    def __aiter__(self) -> "_Batches":
+        return self
+
+    async def __anext__(self) -> TradesRequest:
+        while not self.waiting:
+            await _More()
+        return self.waiting.pop(0)
+
+
+class _More:
+    """The next message is waited for."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield None
+
+
 class _Dialogue:
     """The broker's end of a trades stream: hello first, then requests. An End of the network."""
 
@@ -204,20 +226,33 @@ class _Dialogue:
         self._host = host
         self._line = line
         self._session: _Session | None = None
+        self._batches = _Batches()
+        self._reading: Coroutine[Any, Any, tuple[Hello, list[Request]]] | None = None
 
     def receive(self, message: bytes) -> None:
         """Hello, then requests."""
-        batch = TradesRequest.FromString(message)
         try:
             if self._session is None:
-                self._session = _Session(self._host, self._line, _hello(batch))
-                self._host.attach(self._session)
+                self._begin(TradesRequest.FromString(message))
             else:
-                self._host.ask(self._session, _read_batch(batch))
+                self._host.ask(self._session, _read_batch(TradesRequest.FromString(message)))
         except Refused as refused:
             self._host.schedule.note(self._host.name, f"refused {refused}")
             self.lost()
             self._line.hang_up(1)
+
+    def _begin(self, batch: TradesRequest) -> None:
+        self._batches.waiting.append(batch)
+        if self._reading is None:
+            self._reading = _hello(self._batches)
+        try:
+            self._reading.send(None)
+        except StopIteration as read:
+            hello, rest = read.value
+            self._session = _Session(self._host, self._line, hello)
+            self._host.attach(self._session)
+            if rest:
+                self._host.ask(self._session, rest)
 
     def lost(self) -> None:
         """The stream is over."""

@@ -12,6 +12,8 @@ class EmsDisk:
 
     def __init__(self) -> None:
         self.groups: list[list[Record]] = []
+        self.kept_after_seq = 0
+        """Nothing is ever taken out."""
         self.early_cursor: int | None = None
         """Only the fault EARLY_CURSOR writes this."""
         self._last_seqs: list[int] = []

@@ -15,14 +15,15 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ems_service.convert.record import Record, to_event
+from ems_service.core import doubt
 from ems_service.core.events import Decision, Event, OrderEvent
 from ems_service.core.fold import evolve
-from ems_service.core.inputs import Cause, Disconnected, Input, Started, Submit
+from ems_service.core.inputs import Cause, Disconnected, Input, Started, Submit, TimePassed
 from ems_service.core.order import CancelStage
 from ems_service.core.state import State
 from ems_service.engine import _REQUESTS, Clock, Engine
 from ems_service.journal import Journal
-from ems_service.limits import RETURN_SECONDS_MIN
+from ems_service.limits import RETURN_SECONDS_MIN, TIMER_SECONDS
 from ems_service.publisher import Publisher
 from simulation.attendant import Attendant
 from simulation.broker_caller import BrokerCaller
@@ -125,6 +126,7 @@ class EmsHost(Mortal):
         schedule: Schedule,
         doom: Doom,
         durability: str,
+        answer_ns: int,
         fault: Fault | None,
         reach_broker: Callable[[End], Line | None],
     ) -> None:
@@ -132,12 +134,15 @@ class EmsHost(Mortal):
         self.disk = EmsDisk()
         self.durability = durability
         self.fault = fault
+        self._answer_ns = answer_ns
         self.is_open = False
         """Clients are let in."""
         self.attendants: dict[str, Attendant] = {}
         self._lines: list[Line] = []
         self._reach_broker = reach_broker
         self._graces: dict[str, int] = {}
+        self._watched_ns: int | None = None
+        """When something is due that a look is planned for."""
 
     def start(self) -> None:
         """A process takes the disk over: folds it, stores its epoch, then calls the broker and lets clients in."""
@@ -148,10 +153,12 @@ class EmsHost(Mortal):
         self.engine.host = self
         self.engine._wake = _Wake(self._woken)
         self.engine.market.awaited = frozenset((BROKER,))
+        self.engine.market.answer_ns = self._answer_ns
         self.line = BrokerCaller(self, BROKER, self._reach_broker)
         self.engine.outlets[BROKER] = self.line.link
         self._is_idle = False
         self._is_woken = False
+        self._watched_ns = None
         self._last_write_ns = 0
         self._unwritten = 0
         self._held: list[Callable[[], None]] = []
@@ -222,6 +229,27 @@ class EmsHost(Mortal):
             state.exec_ids = _Forgetful(state.exec_ids)
         return state
 
+    # Deadlines of the core.
+
+    def _watch_time(self) -> None:
+        """As the engine's `watch_time`, which looks now and then: here it looks when something is due."""
+        deadline_ns = doubt.next_deadline(self.state, self.engine.market)
+        if deadline_ns is None or (self._watched_ns is not None and self._watched_ns <= deadline_ns):
+            return
+        self._watched_ns = deadline_ns
+        late_ns = self.schedule.between(0, int(TIMER_SECONDS * SECOND_NS))
+        self.at(max(deadline_ns, self.schedule.now_ns) + late_ns, lambda: self._look_at_time(deadline_ns))
+
+    def _look_at_time(self, watched_ns: int) -> None:
+        if self._watched_ns != watched_ns:
+            return  # something else was due before that, and was looked at
+        deadline_ns = doubt.next_deadline(self.state, self.engine.market)
+        self._watched_ns = None
+        if deadline_ns is not None and deadline_ns <= self.schedule.now_ns:
+            self.engine.put(TimePassed(Cause()))
+        else:
+            self._watch_time()
+
     # The engine's turns.
 
     def _woken(self) -> None:
@@ -236,6 +264,7 @@ class EmsHost(Mortal):
             self._write(waits_for.records, self._go_on)
         else:
             self._is_idle = True
+            self._watch_time()
             if self.engine._inbox:
                 self._woken()
 

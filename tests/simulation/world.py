@@ -22,15 +22,17 @@ from simulation.venue import Weather
 
 @dataclass(slots=True)
 class Size:
-    """How long a world may be troubled, how often each client acts in that time, and the market moves."""
+    """How long a world may be troubled, how often each client acts in that time, the market moves, and the
+    EMS compares."""
 
     trouble_ns: int
     actions: int
     moves: int
+    comparisons: int
 
 
-WORLD = Size(3 * SECOND_NS, actions=22, moves=40)
-VILLAGE = Size(SECOND_NS // 2, actions=2, moves=8)
+WORLD = Size(3 * SECOND_NS, actions=22, moves=40, comparisons=3)
+VILLAGE = Size(SECOND_NS // 2, actions=2, moves=8, comparisons=1)
 """Small enough to die in it at every single commit."""
 
 CRASHES = tuple(crash for crash in Crash if crash is not Crash.NO)
@@ -78,7 +80,7 @@ class World:
         self._troubles = 0 if appointment else dice.choice((2, 6, 12))
         self.weather = Weather(dice)
         self.broker = BrokerHost(schedule, self, _durability(schedule), fault, _latency(schedule, seed), self.weather)
-        self.ems = EmsHost(schedule, self, _durability(schedule), fault, self._reach_broker)
+        self.ems = EmsHost(schedule, self, _durability(schedule), _answer_ns(schedule), fault, self._reach_broker)
         self.clients = [
             ClientHost("alice", schedule, self, self._reach_ems, OWN, KEEP),
             ClientHost("bob", schedule, self, self._reach_ems, OWN, dice.choice((KEEP, CANCEL_MINE))),
@@ -112,6 +114,8 @@ class World:
                 schedule.after(50 * MILLISECOND_NS, size.trouble_ns, client.act)
         for _ in range(size.moves):
             schedule.after(0, size.trouble_ns, lambda: self.broker.move(self.weather.move(schedule.now_ns)))
+        for _ in range(size.comparisons):
+            schedule.after(0, size.trouble_ns, self._compare)
         for _ in range(self._troubles):
             schedule.after(100 * MILLISECOND_NS, size.trouble_ns, dice.choice((self._cut, self._silence, self._kill)))
         schedule.run(NOON_NS + size.trouble_ns)
@@ -132,6 +136,10 @@ class World:
         if not mortal.alive:
             self.schedule.note(who, "lives")
             mortal.start()
+
+    def _compare(self) -> None:
+        if self.ems.alive:
+            self.ems.line.compare()
 
     # What goes wrong between two steps.
 
@@ -218,6 +226,11 @@ def everywhere(seed: int) -> Iterator[Appointment]:
 
 def _durability(schedule: Schedule) -> str:
     return schedule.dice.choice(("flush", "fsync"))
+
+
+def _answer_ns(schedule: Schedule) -> int:
+    """Time that the broker has for an answer: in some worlds less than it takes."""
+    return schedule.dice.choice((100, 300, 2_000)) * MILLISECOND_NS
 
 
 def _latency(schedule: Schedule, seed: int) -> Latency:
