@@ -230,12 +230,14 @@ def _modify(event: OrderEvent) -> bytes:
 
 
 def _again(event: OrderEvent) -> bytes:
-    """What was last sent for the order, under the same ref."""
+    """Everything that was sent for the order and has no answer, under the same refs. A cancel beside a modify in doubt
+    goes first: what it cancels must not be raised before.
+    """
     after = event.after
     if after.status is OrderStatus.PENDING_NEW:
         return _new_order(event)
-    canceling = after.cancel_stage is CancelStage.SENT
-    return _cancel(event) if canceling or after.modify_sent is None else _modify(event)
+    cancel = _cancel(event) if after.cancel_stage is CancelStage.SENT else b""
+    return cancel + (_modify(event) if after.modify_sent is not None else b"")
 
 
 def _query(event: OrderEvent) -> bytes:

@@ -47,8 +47,8 @@ class OrderDenied(OrderEvent):
 
 @dataclass(slots=True)
 class RequestSentAgain(OrderEvent):
-    """Private: the broker does not have what was last sent for this order, so it goes out once more, under the same
-    ref.
+    """Private: the broker does not have what was sent for this order, so what has no answer goes out once more, under
+    the same refs.
     """
 
 

@@ -118,6 +118,36 @@ async def test_a_modify_without_an_answer_is_in_doubt_and_holds_up_no_cancel(has
         ]
 
 
+async def test_a_cancel_and_the_modify_in_doubt_beside_it_are_both_asked_for_again(hasty: SimStack) -> None:
+    sim = hasty.sim
+    sim.hold_modifies()
+    sim.hold_cancels()
+    async with hasty.desk.client("A") as a:
+        await a.opened()
+        a.submit("a-1", buy("2", "X-USD", limit="100"))
+        await a.sees("order_acked")
+        a.modify("a-1", qty="3")
+        await a.sees("order_in_doubt", "a-1")
+        a.cancel("a-1")
+        first = await sim.next_cancel(), await sim.next_modify()
+        sim.drop_stream()
+        assert (await sim.next_cancel(), await sim.next_modify()) == first
+        again = [kind for request in sim.requests if (kind := request.WhichOneof("kind")) in ("cancel", "modify")]
+        assert again == ["modify", "cancel", "cancel", "modify"]
+        # So both have an answer, also when the order is filled first.
+        order_ref = first[0].order_ref
+        sim.fill(order_ref, "2", "100")
+        sim.refuse_cancel(order_ref)
+        sim.refuse_modify(order_ref)
+        await a.sees("modify_rejected", "a-1")
+        assert lines(a.news)[-4:] == [
+            "order_filled a-1 FILLED 2 @ 100",
+            "position_changed sim.main X-USD 2 @ 100",
+            "cancel_rejected a-1 FILLED TOO_LATE",
+            "modify_rejected a-1 FILLED BROKER_REJECTED",
+        ]
+
+
 async def test_a_doubt_outlives_a_restart(hasty: SimStack) -> None:
     sim, desk = hasty.sim, hasty.desk
     sim.hold_acks()

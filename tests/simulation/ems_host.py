@@ -141,6 +141,8 @@ class EmsHost(Mortal):
         self._lines: list[Line] = []
         self._reach_broker = reach_broker
         self._graces: dict[str, int] = {}
+        self.wakes_left: int | None = None
+        """How often deadlines are still brought to the core; None: always. What is in doubt is asked about for ever."""
         self._watched_ns: int | None = None
         """When something is due that a look is planned for."""
 
@@ -234,7 +236,7 @@ class EmsHost(Mortal):
     def _watch_time(self) -> None:
         """As the engine's `watch_time`, which looks now and then: here it looks when something is due."""
         deadline_ns = doubt.next_deadline(self.state, self.engine.market)
-        if deadline_ns is None or (self._watched_ns is not None and self._watched_ns <= deadline_ns):
+        if self.wakes_left == 0 or deadline_ns is None or (self._watched_ns is not None and self._watched_ns <= deadline_ns):
             return
         self._watched_ns = deadline_ns
         late_ns = self.schedule.between(0, int(TIMER_SECONDS * SECOND_NS))
@@ -246,6 +248,8 @@ class EmsHost(Mortal):
         deadline_ns = doubt.next_deadline(self.state, self.engine.market)
         self._watched_ns = None
         if deadline_ns is not None and deadline_ns <= self.schedule.now_ns:
+            if self.wakes_left is not None:
+                self.wakes_left -= 1
             self.engine.put(TimePassed(Cause()))
         else:
             self._watch_time()

@@ -35,6 +35,9 @@ WORLD = Size(3 * SECOND_NS, actions=22, moves=40, comparisons=3)
 VILLAGE = Size(SECOND_NS // 2, actions=2, moves=8, comparisons=1)
 """Small enough to die in it at every single commit."""
 
+WAKES_MAX = 100
+"""Deadlines of a world that is left alone: who is in doubt after so many stays so, and the checks tell."""
+
 CRASHES = tuple(crash for crash in Crash if crash is not Crash.NO)
 
 
@@ -123,6 +126,7 @@ class World:
     def heal(self) -> None:
         """Leave it alone until nothing is left to do. Raises NeverAtRest."""
         self._healed = True
+        self.ems.wakes_left = WAKES_MAX
         self.schedule.note("world", "healed")
         for line in self.lines:
             if line.is_silent:

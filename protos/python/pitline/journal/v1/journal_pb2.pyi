@@ -188,7 +188,7 @@ Global___CursorMoved: _TypeAlias = CursorMoved  # noqa: Y015
 
 @_typing.final
 class RequestSentAgain(_message.Message):
-    """What was last sent for an order went out once more, under the same ref."""
+    """What was sent for an order and has no answer went out once more, under the same refs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
