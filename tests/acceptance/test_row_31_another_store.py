@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pitline.broker.v1.event_pb2 import PositionReport
 from pitline.ems.v1.admin_service_pb2 import AdoptBrokerRequest, AdoptPositionRequest
 from pitline.ems.v1.event_pb2 import BROKER_STATE_DOWN
@@ -52,6 +54,16 @@ async def test_another_store_is_refused_until_it_is_adopted(on_sim: SimStack) ->
         await a.sees("order_filled", "a-2")
         await a.sees("position_changed")
     assert await desk.positions() == ["sim.main X-USD 6 @ 91"]
+
+
+async def test_an_adopted_store_is_called_at_once(on_sim: SimStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pause in ("CONNECT_SECONDS_MIN", "CONNECT_SECONDS_MAX"):
+        monkeypatch.setattr(f"ems_service.broker_link.{pause}", 3_600.0)
+    on_sim.sim.become_another_store()
+    await on_sim.ems.restart()
+    store_id = await _refused_store(on_sim.desk)
+    await on_sim.desk.admin.AdoptBroker(AdoptBrokerRequest(broker="sim", store_id=store_id))
+    await on_sim.desk.until_broker()
 
 
 async def test_a_new_data_directory_is_refused_by_its_own_question_until_adopted(tmp_path: Path) -> None:

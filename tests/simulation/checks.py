@@ -171,6 +171,7 @@ def _same_fate(day: _Day) -> None:
 
 
 def _nothing_outstanding(day: _Day) -> None:
+    assert not day.state.brokers[BROKER].quarantined, "quarantined, and the broker says what it means"
     for order in day.orders.values():
         state = order.state
         assert state.in_doubt is InDoubt.NONE, f"{order.order_id} is in doubt, and nobody lost any evidence"
@@ -267,6 +268,7 @@ def _positions_add_up(day: _Day) -> None:
     }
     assert at_broker == sums, f"the broker holds {at_broker}, its fills are {dict(sums)}"
     assert at_ems == sums, f"the EMS holds {at_ems}, the fills are {dict(sums)}"
+    assert not day.state.mismatches, f"told of {day.state.mismatches}, which is none"
 
 
 # The EMS and its clients.

@@ -236,7 +236,9 @@ class EmsHost(Mortal):
     def _watch_time(self) -> None:
         """As the engine's `watch_time`, which looks now and then: here it looks when something is due."""
         deadline_ns = doubt.next_deadline(self.state, self.engine.market)
-        if self.wakes_left == 0 or deadline_ns is None or (self._watched_ns is not None and self._watched_ns <= deadline_ns):
+        if self.wakes_left == 0 or deadline_ns is None:
+            return
+        if self._watched_ns is not None and self._watched_ns <= deadline_ns:
             return
         self._watched_ns = deadline_ns
         late_ns = self.schedule.between(0, int(TIMER_SECONDS * SECOND_NS))

@@ -63,9 +63,9 @@ def test_failure_tells_its_seed_its_trace_and_how_to_run_it_again() -> None:
 
 
 def test_same_seeds_make_the_same_traces_whatever_is_hashed_how() -> None:
-    last_lines = {_program("--seeds", "10", hash_seed=number).stdout.splitlines()[-1] for number in (1, 2)}
+    last_lines = {_program("--seeds", "4", hash_seed=number).stdout.splitlines()[-1] for number in (1, 2)}
     assert len(last_lines) == 1
-    assert last_lines != {_program("--seeds", "10", "--first", "1").stdout.splitlines()[-1]}
+    assert last_lines != {_program("--seeds", "4", "--first", "1").stdout.splitlines()[-1]}
 
 
 def _outcomes(fault: Fault) -> Iterator[Outcome]:
