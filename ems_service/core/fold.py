@@ -161,7 +161,9 @@ def _unknown_trade_corrected(state: State, event: UnknownTradeCorrected) -> None
 
 def _external(state: State, event: ExternalOrder) -> None:
     order = event.order
-    state.orders_made = order.number
+    # One of our own refs that we know nothing of: an older copy of the journal, or its end was lost. Whatever else
+    # was numbered up to there must not be numbered again.
+    state.orders_made = max(order.number, state.number_of_ref(order.order_ref) or 0)
     state.orders[order.order_id] = state.open_orders[order.order_id] = state.by_ref[order.order_ref] = order
 
 

@@ -166,3 +166,10 @@ def test_an_order_placed_elsewhere_is_seen_once_and_canceled_by_its_id() -> None
     assert core.has_external("X1", terms(qty="2")) == ["external X1: WORKING 0+2"]
     assert core.has_external("X1", terms(qty="2"), logged=True) == ["cursor 1"]
     assert core.has_external("X2", terms(qty="2", account="paper.nobody"))[0].startswith("quarantined ")
+
+
+def test_a_ref_of_ours_that_we_know_nothing_of_is_not_given_again() -> None:
+    core = connected()
+    core.has_external(core.state.order_ref(7), terms(qty="2"))
+    core.buy("A")
+    assert core.order("A").order_ref == core.state.order_ref(8)
