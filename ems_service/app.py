@@ -15,6 +15,7 @@ from ems_service.archive import Archive
 from ems_service.broker_link import BrokerLink
 from ems_service.config import Config
 from ems_service.core.inputs import Cause, Started
+from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Clock, Engine
 from ems_service.feeds.feed import Feed
 from ems_service.folding import folded
@@ -67,6 +68,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         engine.market.awaited = frozenset(links)
         engine.market.answer_ns = round(config.answer_seconds * 1e9)
         feeds = {name: Feed(name, broker.address, engine.clock) for name, broker in config.brokers.items()}
+        dark_feed = engine.lookout = DarkFeed(feeds, engine)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         retention = Retention(config.retention_days * 86_400, config.retention_mib * 2**20)
         upkeep = Upkeep(config.data_dir, journal, archive, engine, recall, publisher, found, retention)
@@ -81,7 +83,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
             Service(
                 "pitline.ems.v1.TradingService",
                 add_TradingServiceServicer_to_server,
-                Trading(engine, publisher, streams, departures, archive),
+                Trading(engine, publisher, streams, departures, archive, dark_feed),
             ),
             Service(
                 "pitline.ems.v1.MarketDataService",

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from ems_service.convert import broker as broker_messages
 from ems_service.convert.record import Record, to_record
-from ems_service.core import doubt, ems, events
+from ems_service.core import ems, events
 from ems_service.core.events import Decision, Event, OrderEvent
 from ems_service.core.inputs import Cause, Input, TimePassed
 from ems_service.core.market import Market
@@ -38,6 +38,14 @@ class Clock:
     def now_ns(self) -> int:
         """Now, nanoseconds since 1970, UTC."""
         return self._offset_ns + time.monotonic_ns()
+
+
+class Lookout(Protocol):
+    """Who brings prices, as the engine sees it."""
+
+    def watch(self, instruments: frozenset[tuple[str, str]]) -> None:
+        """From now on orders wait for the prices of these (broker, symbol), and of no others."""
+        ...
 
 
 class Outlet(Protocol):
@@ -77,7 +85,9 @@ class _Read:
 
 
 class Engine:
-    """Owns the state. `outlets` are the brokers' links by name; `recall` brings back what has left memory."""
+    """Owns the state. `outlets` are the brokers' links by name; `recall` brings back what has left memory; the
+    `lookout` brings the prices that orders wait for.
+    """
 
     def __init__(
         self, state: State, journal: Journal, publisher: Publisher, clock: Clock, recall: Recall | None = None
@@ -85,6 +95,8 @@ class Engine:
         self.market = Market()
         self.clock = clock
         self.outlets: dict[str, Outlet] = {}
+        self.lookout: Lookout | None = None
+        self._turns = -1
         self._state = state
         self._recall = recall
         self._journal = journal
@@ -151,7 +163,7 @@ class Engine:
         """Bring the core its deadlines until canceled; none is later than `TIMER_SECONDS`."""
         while True:
             await asyncio.sleep(TIMER_SECONDS)
-            deadline_ns = doubt.next_deadline(self._state, self.market)
+            deadline_ns = ems.next_deadline(self._state, self.market)
             if deadline_ns is not None and deadline_ns <= self.clock.now_ns():
                 await self.ask(TimePassed(Cause()))
 
@@ -200,6 +212,9 @@ class Engine:
         for seen, result in looks:
             seen(result)
         self._publisher.publish(records)
+        if self._turns != self._state.dark.turns and self.lookout is not None:
+            self._turns = self._state.dark.turns
+            self.lookout.watch(frozenset(self._state.dark.books))
         if self._waiting:
             self._tell_waiting(happened)
 

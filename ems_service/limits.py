@@ -143,6 +143,13 @@ OPEN_REFS_MAX = 100_000
 
 ORDER_REF_LENGTH_MAX = 64
 """Characters of the ref of an order placed elsewhere. A longer one is quarantined."""
+FIRST_PRICE_SECONDS_MAX = 2.0
+"""Time that the first dark order of an instrument waits for its first price, which gives it its direction. Beyond it
+the order is judged without, and denied if it names no direction.
+"""
+
+FIRST_PRICE_HELD_SECONDS = 10.0
+"""Time that a feed is held for a first price: until then nobody waits for it a second time."""
 
 ACK_BROKER_SEQ_EVERY = 1_000
 """Events of a broker after which it is told that they are stored, so that it may trim its log."""

@@ -16,7 +16,8 @@ from ems_service.convert.scalars import NANOSECONDS, Refilled, member, number_or
 from ems_service.core import inputs
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Listing, Offer
-from ems_service.core.order import Order, Terms
+from ems_service.core.order import Order
+from ems_service.core.terms import Terms
 from ems_service.core.values import (
     ZERO,
     BrokerState,

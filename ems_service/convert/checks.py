@@ -107,6 +107,17 @@ def positive(value: str, field: str) -> Decimal:
     return number
 
 
+@lru_cache(CHECKED_MAX)
+def not_negative(value: str, field: str) -> Decimal:
+    """A number of at least 0 and below 10^15."""
+    number = _number(value, field)
+    if not 0 <= number < NUMBER_BELOW:
+        raise malformed(
+            reason_pb2.REASON_OUT_OF_RANGE, field, f"{field} is {shown(value)}, not >= 0 and < {NUMBER_BELOW}"
+        )
+    return number
+
+
 def a_time(value: Timestamp, field: str) -> int:
     """A moment between 1970 and 9999, nanoseconds since 1970."""
     if not 0 <= value.seconds <= _LAST_SECOND or not 0 <= value.nanos < 1_000_000_000:

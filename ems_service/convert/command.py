@@ -4,8 +4,6 @@ Called by the servicers, for the stream and for the unary twins alike. Raises Re
 field's path starts at the command ("submit.terms.order_qty"). Nothing malformed gets past here.
 """
 
-from enum import IntEnum
-
 from ems_service.convert.checks import (
     a_symbol,
     a_time,
@@ -15,28 +13,22 @@ from ems_service.convert.checks import (
     an_id_or_none,
     malformed,
     none_of,
+    not_negative,
     one_of,
     positive,
     tags,
     under,
 )
 from ems_service.core.inputs import Cancel, Cause, Modify, OrderKey, Submit
-from ems_service.core.order import Terms
-from ems_service.core.values import ExecInst, OrdType, Side, TimeInForce
+from ems_service.core.terms import Condition, Terms
+from ems_service.core.values import Direction, ExecInst, OrdType, Placement, Side, TimeInForce, TriggerSource
 from pitline.ems.v1 import command_pb2
 from pitline.types.v1 import order_pb2, reason_pb2
 from pitline_rpc.status import Refused
 
 # What the contract knows, of which this server takes a part.
 _ORD_TYPES = frozenset(order_pb2.OrdType.values())
-_EXECUTIONS = frozenset(order_pb2.Execution.values())
 _ROUTES = frozenset(order_pb2.Route.values())
-
-
-class _Taken(IntEnum):
-    """Executions that this server takes."""
-
-    LIVE = 1
 
 
 def submit(message: command_pb2.Submit, cause: Cause) -> Submit:
@@ -53,17 +45,27 @@ def cancel(message: command_pb2.Cancel, cause: Cause) -> Cancel:
 
 def modify(message: command_pb2.Modify, cause: Cause) -> Modify:
     """New terms of one order; at least one."""
-    why = "this server does not take it"
-    absent(message.stop_px, "modify.stop_px", why)
-    absent(message.HasField("trigger") and message.trigger, "modify.trigger", why)
-    none_of(message.execution, "modify.execution", _EXECUTIONS)
-    if not message.order_qty and not message.limit_px:
-        raise malformed(reason_pb2.REASON_REQUIRED, "modify", "modify needs an order_qty or a limit_px")
+    absent(message.stop_px, "modify.stop_px", "this server does not take it")
+    execution = None
+    if message.execution:
+        execution = one_of(Placement, message.execution, "modify.execution")
+        if execution is Placement.ALERT:
+            text = f"modify.execution is {message.execution}, ALERT, and an order becomes no alert"
+            raise malformed(reason_pb2.REASON_UNSUPPORTED, "modify.execution", text)
+    condition = None
+    if message.HasField("trigger"):
+        absent(execution is Placement.LIVE and message.trigger, "modify.trigger", "a LIVE order has none")
+        condition = _condition(message.trigger, Placement.DARK, "", "modify.trigger")
+    if not message.order_qty and not message.limit_px and execution is None and condition is None:
+        text = "modify needs an order_qty, a limit_px, a trigger or an execution"
+        raise malformed(reason_pb2.REASON_REQUIRED, "modify", text)
     return Modify(
         cause,
         order_key(message.order, "modify.order", cause.client_id),
         positive(message.order_qty, "modify.order_qty") if message.order_qty else None,
         positive(message.limit_px, "modify.limit_px") if message.limit_px else None,
+        condition,
+        execution,
     )
 
 
@@ -102,9 +104,15 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
     side = one_of(Side, message.side, "side")
     order_qty = positive(message.order_qty, "order_qty")
     ord_type = one_of(OrdType, message.ord_type, "ord_type", None, _ORD_TYPES)
+    execution = (
+        one_of(Placement, message.execution, "execution", Placement.LIVE) if message.execution else Placement.LIVE
+    )
     limit_px = None
     if ord_type is OrdType.LIMIT:
-        limit_px = positive(message.limit_px, "limit_px")
+        if (
+            message.limit_px or execution is Placement.LIVE
+        ):  # the child of a dark order may get its limit from the market
+            limit_px = positive(message.limit_px, "limit_px")
     else:
         absent(message.limit_px, "limit_px", f"a {ord_type.name} order has none")
     time_in_force = one_of(TimeInForce, message.time_in_force, "time_in_force", TimeInForce.DAY)
@@ -120,6 +128,37 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
         tags(dict(message.tags), "tags") if message.tags else {},
         _expire_time_ns(message, time_in_force),
         _exec_inst(message) if message.exec_inst else (),
+        _held(message, execution, ord_type),
+    )
+
+
+def _held(message: order_pb2.OrderTerms, execution: Placement, ord_type: OrdType) -> Condition | None:
+    """What keeps a dark order or an alert here; a live order has neither trigger nor slippage."""
+    if execution is Placement.LIVE:
+        if message.HasField("trigger"):
+            absent(message.trigger, "trigger", "only DARK and ALERT have one")
+        if message.max_slippage:
+            absent(message.max_slippage, "max_slippage", "only DARK has one")
+        return None
+    if execution is Placement.ALERT:
+        absent(message.max_slippage, "max_slippage", "only DARK has one")
+    if ord_type is OrdType.MARKET:
+        absent(message.max_slippage, "max_slippage", "a MARKET order goes as far as it must")
+    if not message.HasField("trigger"):
+        raise malformed(reason_pb2.REASON_REQUIRED, "trigger", f"trigger is required with {execution.name}")
+    return _condition(message.trigger, execution, message.max_slippage, "trigger")
+
+
+def _condition(message: order_pb2.Trigger, execution: Placement, max_slippage: str, path: str) -> Condition:
+    why = "this server does not take it"
+    absent(message.signal, f"{path}.signal", why)
+    absent(message.signal_level, f"{path}.signal_level", why)
+    return Condition(
+        execution,
+        positive(message.price, f"{path}.price"),
+        one_of(TriggerSource, message.source, f"{path}.source", TriggerSource.DEFAULT),
+        one_of(Direction, message.direction, f"{path}.direction", Direction.UNSPECIFIED),
+        not_negative(max_slippage, "max_slippage") if max_slippage else None,
     )
 
 
@@ -146,15 +185,9 @@ def _exec_inst(message: order_pb2.OrderTerms) -> tuple[ExecInst, ...]:
 def _only_what_is_taken(message: order_pb2.OrderTerms) -> None:
     """What the contract knows and this server does not take is refused, never ignored."""
     why = "this server does not take it"
-    if message.execution:
-        one_of(_Taken, message.execution, "execution", _Taken.LIVE, _EXECUTIONS)
     if message.stop_px:
         absent(message.stop_px, "stop_px", why)
     if message.HasField("trail"):
         absent(message.trail, "trail", why)
-    if message.HasField("trigger"):
-        absent(message.trigger, "trigger", why)
-    if message.max_slippage:
-        absent(message.max_slippage, "max_slippage", why)
     if message.route:
         none_of(message.route, "route", _ROUTES)

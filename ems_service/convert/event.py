@@ -14,7 +14,7 @@ from ems_service.convert.order import StateWriter, TermsWriter, set_execution, s
 from ems_service.convert.scalars import Refilled, set_money, set_time, text_or_none
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
-from ems_service.core.order import Terms
+from ems_service.core.terms import Terms
 from pitline.ems.v1 import event_pb2
 from pitline_rpc.decimals import canonical
 
@@ -147,6 +147,22 @@ def _fill_order_expired(change: event_pb2.OrderExpired, event: events.OrderExpir
     set_time(change.broker_time, event.broker_time_ns)
 
 
+def _fill_dark_triggered(change: event_pb2.DarkTriggered, event: events.DarkTriggered) -> None:
+    change.trigger_px = canonical(event.trigger_px)
+    change.child_limit_px = text_or_none(event.child_limit_px)
+    set_time(change.market_time, event.market_time_ns)
+
+
+def _fill_alert_triggered(change: event_pb2.AlertTriggered, event: events.AlertTriggered) -> None:
+    change.trigger_px = canonical(event.trigger_px)
+    set_time(change.market_time, event.market_time_ns)
+
+
+def _fill_dark_blind(change: event_pb2.DarkBlind, event: events.DarkBlind) -> None:
+    change.reason = event.reason  # pyright: ignore[reportAttributeAccessIssue]
+    change.ended = event.ended
+
+
 def _fill_doubt(
     change: event_pb2.OrderInDoubt | event_pb2.DoubtResolved, event: events.OrderInDoubt | events.DoubtResolved
 ) -> None:
@@ -177,7 +193,9 @@ def _nothing_more(change: object, event: Event) -> None:
 
 
 def _terms_of_order(event: OrderEvent) -> Terms:
-    return event.order.terms
+    """Those of a live order are the ones that it began with; a dark one goes out on terms of its own."""
+    order = event.order
+    return order.asked if order.asked.condition is None else order.terms
 
 
 def _terms_sent(event: OrderEvent) -> Terms:
@@ -190,7 +208,9 @@ def _terms_stashed(event: OrderEvent) -> Terms:
     return event.after.modify_stashed
 
 
-def _terms_modified(event: events.OrderModified) -> Terms:
+def _terms_of_event(
+    event: events.OrderModified | events.DarkOpened | events.AlertOpened | events.DarkModified,
+) -> Terms:
     return event.terms
 
 
@@ -224,10 +244,16 @@ _KINDS: dict[type[Event], _Kind] = {
     events.CancelRejected: _kind("cancel_rejected", _fill_cancel_rejected),
     events.ModifyRequested: _kind("modify_requested", _nothing_more, _terms_sent),
     events.ModifyStashed: _kind("modify_stashed", _nothing_more, _terms_stashed),
-    events.OrderModified: _kind("order_modified", _fill_order_modified, _terms_modified),
+    events.OrderModified: _kind("order_modified", _fill_order_modified, _terms_of_event),
     events.ModifyRejected: _kind("modify_rejected", _fill_modify_rejected),
     events.OrderCanceled: _kind("order_canceled", _fill_order_canceled),
     events.OrderExpired: _kind("order_expired", _fill_order_expired),
+    events.DarkOpened: _kind("dark_opened", _nothing_more, _terms_of_event),
+    events.DarkModified: _kind("dark_modified", _nothing_more, _terms_of_event),
+    events.DarkTriggered: _kind("dark_triggered", _fill_dark_triggered),
+    events.DarkBlind: _kind("dark_blind", _fill_dark_blind),
+    events.AlertOpened: _kind("alert_opened", _nothing_more, _terms_of_event),
+    events.AlertTriggered: _kind("alert_triggered", _fill_alert_triggered),
     events.OrderInDoubt: _kind("order_in_doubt", _fill_doubt),
     events.DoubtResolved: _kind("doubt_resolved", _fill_doubt),
     events.PositionChanged: _kind("position_changed", _fill_position),

@@ -15,9 +15,22 @@ from ems_service.convert.scalars import (
     text_or_none,
     time_ns,
 )
-from ems_service.core.order import CancelStage, Execution, Order, OrderState, Terms
+from ems_service.core.order import CancelStage, Execution, Order, OrderState
 from ems_service.core.positions import Position
-from ems_service.core.values import ZERO, ExecInst, InDoubt, Money, OrderStatus, OrdType, Side, TimeInForce
+from ems_service.core.terms import Condition, Terms
+from ems_service.core.values import (
+    ZERO,
+    Direction,
+    ExecInst,
+    InDoubt,
+    Money,
+    OrderStatus,
+    OrdType,
+    Placement,
+    Side,
+    TimeInForce,
+    TriggerSource,
+)
 from pitline.ems.v1 import event_pb2
 from pitline.journal.v1 import journal_pb2
 from pitline.types.v1 import execution_pb2, order_pb2, position_pb2
@@ -50,8 +63,9 @@ class TermsWriter:
             message.limit_px = text_or_none(terms.limit_px)
         if terms.time_in_force is not said.time_in_force:
             message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
+        if terms.condition is not said.condition:
+            _write_condition(message, terms.condition)
         if terms.expire_time_ns is not said.expire_time_ns:
-            message.execution = order_pb2.EXECUTION_LIVE
             message.ClearField("expire_time")
             if terms.expire_time_ns is not None:
                 set_time(message.expire_time, terms.expire_time_ns)
@@ -61,6 +75,30 @@ class TermsWriter:
         if terms.tags or said.tags:
             message.ClearField("tags")
             message.tags.update(terms.tags)
+
+
+def _write_condition(message: order_pb2.OrderTerms, condition: Condition | None) -> None:
+    if condition is None:
+        message.execution = order_pb2.EXECUTION_LIVE
+        message.ClearField("trigger")
+        message.max_slippage = ""
+        return
+    message.execution = condition.execution  # pyright: ignore[reportAttributeAccessIssue]
+    message.trigger.price = canonical(condition.trigger_px)
+    message.trigger.source = condition.source  # pyright: ignore[reportAttributeAccessIssue]
+    message.trigger.direction = condition.direction  # pyright: ignore[reportAttributeAccessIssue]
+    message.max_slippage = text_or_none(condition.max_slippage)
+
+
+def _condition(message: order_pb2.OrderTerms) -> Condition:
+    trigger = message.trigger
+    return Condition(
+        Placement(message.execution),
+        number(trigger.price),
+        TriggerSource(trigger.source),
+        Direction(trigger.direction),
+        number_or_none(message.max_slippage),
+    )
 
 
 class StateWriter:
@@ -117,6 +155,7 @@ def terms(message: order_pb2.OrderTerms) -> Terms:
         dict(message.tags),
         time_ns(message.expire_time) if message.HasField("expire_time") else None,
         tuple(ExecInst(instruction) for instruction in instructions) if instructions else (),
+        _condition(message) if message.HasField("trigger") else None,
     )
 
 

@@ -111,7 +111,7 @@ def to_event(record: Record, known: State) -> Event:
             asked = message.on_loss_changed
             seconds = asked.cancel_after_seconds if asked.HasField("cancel_after_seconds") else None
             caused = Cause(principal=record.principal, client_id=asked.client_id)
-            return events.OnLossChanged(record.seq, record.time_ns, caused, seconds)
+            return events.OnLossChanged(record.seq, record.time_ns, caused, seconds, asked.includes_dark)
         case "request_sent_again":
             order = known.order(message.request_sent_again.order_id)
             return events.RequestSentAgain(*head, order, order.state)
@@ -147,6 +147,7 @@ def _private(event: Event) -> bytes:
             message.cursor_moved.SetInParent()
         case events.OnLossChanged():
             message.on_loss_changed.client_id = event.cause.client_id
+            message.on_loss_changed.includes_dark = event.includes_dark
             if event.cancel_after_seconds is not None:
                 message.on_loss_changed.cancel_after_seconds = event.cancel_after_seconds
         case events.RequestSentAgain():

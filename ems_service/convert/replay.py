@@ -57,7 +57,7 @@ _Head = tuple[int, int, Cause]
 
 _LIQUIDITIES: dict[int, Liquidity] = {member.value: member for member in Liquidity}
 
-_FIRST = ("order_routed", "order_denied", "external_order")
+_FIRST = ("order_routed", "order_denied", "dark_opened", "alert_opened", "external_order")
 """What can be told first of an order."""
 
 
@@ -112,6 +112,19 @@ def _order_event(
             return events.OrderCanceled(*where, change.reason, change.text, time_ns(change.broker_time))
         case "order_expired":
             return events.OrderExpired(*where, change.text, time_ns(change.broker_time))
+        case "dark_opened":
+            return events.DarkOpened(*where, terms(change.terms))
+        case "alert_opened":
+            return events.AlertOpened(*where, terms(change.terms))
+        case "dark_modified":
+            return events.DarkModified(*where, terms(change.terms))
+        case "dark_triggered":
+            limit_px = number_or_none(change.child_limit_px)
+            return events.DarkTriggered(*where, number(change.trigger_px), limit_px, time_ns(change.market_time))
+        case "alert_triggered":
+            return events.AlertTriggered(*where, number(change.trigger_px), time_ns(change.market_time))
+        case "dark_blind":
+            return events.DarkBlind(*where, change.reason, change.ended)
         case "order_in_doubt":
             return events.OrderInDoubt(*where, change.text)
         case "doubt_resolved":

@@ -68,6 +68,8 @@ def from_parts(journal_id: str, parts: Iterable[bytes]) -> State:
             take_back(known, order, routed=routed)
             if order.state.is_open:
                 known.open_orders[order.order_id] = order
+                if order.terms.condition is not None:
+                    known.dark.add(order)
             elif order.state.may_revive:
                 known.revivable_orders[order.order_id] = order
             if message.HasField("wait_stage"):
@@ -104,6 +106,10 @@ def _set_stored(message: journal_pb2.StoredOrder, order: Order, routed: bool) ->
         TermsWriter(message.modify_stashed).write(order.state.modify_stashed)
     message.cancel_reason = order.cancel_reason  # pyright: ignore[reportAttributeAccessIssue]
     message.routed = routed
+    if order.asked != order.terms:
+        TermsWriter(message.asked).write(order.asked)
+    message.blind = order.blind  # pyright: ignore[reportAttributeAccessIssue]
+    message.routed_time_ns = order.routed_time_ns
     for fill in order.executions.values():
         _set_fill(message.fills.add(), fill)
 
@@ -141,7 +147,11 @@ def _order(message: journal_pb2.StoredOrder) -> tuple[Order, bool]:
         shown.last_seq,
         executions={stored.fill.exec_id: execution(stored) for stored in message.fills},
         external=shown.external,
+        blind=message.blind,
+        routed_time_ns=message.routed_time_ns,
     )
+    if message.HasField("asked"):
+        order.asked = terms(message.asked)
     return order, message.routed
 
 
@@ -164,7 +174,10 @@ def _ems(known: State) -> journal_pb2.EmsState:
         for amount in cash:
             set_money(item.cash.add(), amount)
     for (principal, client_id), seconds in known.cancel_after_seconds.items():
-        message.loss_graces.add(principal=principal, client_id=client_id, cancel_after_seconds=seconds)
+        includes_dark = (principal, client_id) in known.cancel_dark
+        message.loss_graces.add(
+            principal=principal, client_id=client_id, cancel_after_seconds=seconds, includes_dark=includes_dark
+        )
     for (account, _), stray in known.strays.items():
         item = message.strays.add(account=account)
         _set_fill(item.fill, stray)
@@ -200,6 +213,8 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
         known.balances[item.account] = tuple(money(amount) for amount in item.cash)
     for item in message.loss_graces:
         known.cancel_after_seconds[item.principal, item.client_id] = item.cancel_after_seconds
+        if item.includes_dark:
+            known.cancel_dark.add((item.principal, item.client_id))
     for item in message.strays:
         known.strays[item.account, item.fill.fill.exec_id] = execution(item.fill)
     for item in message.openings:

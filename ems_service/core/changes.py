@@ -10,8 +10,9 @@ from dataclasses import replace
 from ems_service.core import events
 from ems_service.core.events import OrderEvent
 from ems_service.core.inputs import Cause
-from ems_service.core.order import CancelStage, Order, OrderState, Terms, Trigger, status_after
+from ems_service.core.order import CancelStage, Order, OrderState, Trigger, status_after
 from ems_service.core.state import State
+from ems_service.core.terms import Terms
 from ems_service.core.values import BrokerState, InDoubt, OrderStatus, Reason
 
 

@@ -6,7 +6,7 @@ order in which they happen, and answers to who asked. The statuses come from `OR
 
 from dataclasses import replace
 
-from ems_service.core import events, inputs
+from ems_service.core import dark, events, inputs
 from ems_service.core.changes import cancel_requested, holds_up_cancels, modify_requested
 from ems_service.core.events import Decision
 from ems_service.core.inputs import Cause
@@ -14,17 +14,18 @@ from ems_service.core.market import Market
 from ems_service.core.order import CancelStage, Order, OrderState, Trigger, status_after
 from ems_service.core.risk import objection
 from ems_service.core.state import State
-from ems_service.core.values import ZERO, BrokerState, InDoubt, OrderStatus, Reason
+from ems_service.core.values import ZERO, BrokerState, InDoubt, OrderStatus, Placement, Reason
 
 
 def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) -> Decision:
-    """order_routed, or order_denied with the first objection. A known id: Standing if the terms are equal, else
-    Refusal. No room to store it: Refusal, and the id is not spent.
+    """order_routed, or dark_opened or alert_opened of what waits for its price; order_denied with the first objection.
+    A known id: Standing if it was submitted with equal terms, else Refusal. No room to store it: Refusal, and the id is
+    not spent.
     """
     cause, terms = command.cause, command.terms
     known = state.by_client.get((cause.principal, cause.client_id, command.client_order_id))
     if known is not None:
-        if known.terms == terms:
+        if known.asked.answers(terms):
             return [events.Standing(cause, known)]
         text = f"{command.client_order_id} is order {known.order_id}, submitted with other terms"
         return [_refusal(command, Reason.DUPLICATE_ID, "submit.client_order_id", text)]
@@ -48,7 +49,7 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
         terms,
         now_ns,
         OrderState(
-            OrderStatus.PENDING_NEW,
+            OrderStatus.PENDING_NEW if terms.condition is None else OrderStatus.DARK,
             terms.order_qty,
             ZERO,
             terms.order_qty,
@@ -61,6 +62,8 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
     )
     if broker.state is BrokerState.DOWN:
         return [denied(order, cause, now_ns, Reason.BROKER_DOWN, "", f"the broker of {terms.account} is down")]
+    if terms.condition is not None:
+        return dark.opened(state, order, cause, market, now_ns)
     found = objection(terms, market.offers[order.broker])
     if found is not None:
         return [denied(order, cause, now_ns, found.reason, found.field, found.text)]
@@ -69,7 +72,7 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
 
 def cancel(state: State, command: inputs.Cancel, market: Market, now_ns: int) -> Decision:
     """cancel_requested; cancel_stashed before the ack, while a modify is out or while the broker is down. Standing when
-    one is under way already, unless that is in doubt: then another goes out.
+    one is under way already, unless that is in doubt: then another goes out. What is dark is canceled at once.
     """
     order = state.find(command.key, command.cause.principal)
     if order is None:
@@ -82,9 +85,11 @@ def cancel(state: State, command: inputs.Cancel, market: Market, now_ns: int) ->
 
 def _canceling(
     state: State, order: Order, cause: Cause, now_ns: int, why: int
-) -> events.CancelRequested | events.CancelStashed | events.Standing:
+) -> events.OrderCanceled | events.CancelRequested | events.CancelStashed | events.Standing:
     """What a cancel of an order leads to that is open, or may be again."""
     before = order.state
+    if before.status is OrderStatus.DARK:
+        return dark.canceled(order, cause, now_ns, why)
     broker_down = state.brokers[order.broker].state is BrokerState.DOWN
     if before.cancel_stage is CancelStage.SENT and before.in_doubt is InDoubt.CANCEL and not broker_down:
         return cancel_requested(order, before, cause, now_ns, why)
@@ -111,6 +116,12 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
     before = order.state
     if not before.is_open:
         return [_refusal(command, Reason.TOO_LATE, "modify.order", f"order {order.order_id} is {before.status.name}")]
+    if before.status is OrderStatus.DARK:
+        return dark.modify(state, order, command, market, now_ns)
+    if command.condition is not None or command.execution is Placement.DARK:
+        field = "modify.trigger" if command.condition is not None else "modify.execution"
+        text = f"order {order.order_id} is live, and stays so: cancel it and submit a dark one"
+        return [_refusal(command, Reason.UNSUPPORTED, field, text)]
     if before.cancel_stage is not CancelStage.NONE:
         return [_refusal(command, Reason.ALREADY_PENDING, "modify.order", f"order {order.order_id} is being canceled")]
     if state.brokers[order.broker].state is BrokerState.DOWN:
@@ -142,10 +153,13 @@ def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns
     that, what it had asked for is done.
     """
     cause = lost.cause
+    attendant = (cause.principal, cause.client_id)
+    includes_dark = attendant in state.cancel_dark
     canceled = [
         _canceling(state, order, cause, now_ns, Reason.DISCONNECTED)
         for order in (*state.open_orders.values(), *state.revivable_orders.values())
-        if (order.principal, order.client_id) == (cause.principal, cause.client_id)
+        if (order.principal, order.client_id) == attendant
+        and (includes_dark or order.state.status is not OrderStatus.DARK)
     ]
     return [*canceled, *on_loss(state, inputs.OnLoss(cause, None), market, now_ns)]
 
@@ -153,9 +167,11 @@ def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns
 def on_loss(state: State, asked: inputs.OnLoss, market: Market, now_ns: int) -> Decision:
     """Kept, if it says anything new."""
     cause = asked.cause
-    if state.cancel_after_seconds.get((cause.principal, cause.client_id)) == asked.cancel_after_seconds:
+    attendant = (cause.principal, cause.client_id)
+    known = state.cancel_after_seconds.get(attendant), attendant in state.cancel_dark
+    if known == (asked.cancel_after_seconds, asked.includes_dark):
         return []
-    return [events.OnLossChanged(0, now_ns, cause, asked.cancel_after_seconds)]
+    return [events.OnLossChanged(0, now_ns, cause, asked.cancel_after_seconds, asked.includes_dark)]
 
 
 def denied(order: Order, cause: Cause, now_ns: int, reason: Reason, field: str, text: str) -> events.OrderDenied:

@@ -211,7 +211,7 @@ def _never_received(order: Order, cause: Cause, now_ns: int, text: str) -> Decis
                 0, now_ns, cause, order, end, order.cancel_reason, "never received by the broker", now_ns
             ),
         ]
-    why_not = too_late_to_send(order.terms, order.submit_time_ns, now_ns)
+    why_not = too_late_to_send(order.terms, order.routed_time_ns, now_ns)
     if why_not is not None:
         given_up = denied(order, cause, now_ns, Reason.EXPIRED_IN_RECOVERY, "", why_not)
         return [*resolved, given_up, *too_late(given_up)]

@@ -12,6 +12,7 @@ from ems_service.core import (
     commands,
     comparison,
     corrections,
+    dark,
     doubt,
     external,
     fills,
@@ -32,13 +33,28 @@ def decide(state: State, given: Input, market: Market, now_ns: int) -> Decision:
 
 
 def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
-    """Decide, number the events, and fold them."""
+    """Decide, number the events, and fold them. A tick moves the market first."""
+    if isinstance(given, inputs.Ticked):
+        market.move(given)
+    elif isinstance(given, inputs.FeedChanged):
+        market.turn(given)
     decision = decide(state, given, market, now_ns)
     for event in decision:
         if isinstance(event, Event):
             event.seq = state.seq + 1
             evolve(state, event)
     return decision
+
+
+def next_deadline(state: State, market: Market) -> int | None:
+    """EMS time at which TimePassed is to be given, nanoseconds; None when nothing waits for it."""
+    expiring = state.dark.expiring
+    deadlines = (doubt.next_deadline(state, market), expiring[0][0] if expiring else None)
+    return min((deadline_ns for deadline_ns in deadlines if deadline_ns is not None), default=None)
+
+
+def _time_passed(state: State, given: inputs.TimePassed, market: Market, now_ns: int) -> Decision:
+    return [*doubt.time_passed(state, given, market, now_ns), *dark.expired(state, now_ns, given.cause)]
 
 
 def _unhandled(state: State, given: inputs.Unhandled, market: Market, now_ns: int) -> Decision:
@@ -63,7 +79,6 @@ _DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
     inputs.Hello: recovery.hello,
     inputs.LinkChanged: recovery.link_changed,
     inputs.RefState: doubt.ref_state,
-    inputs.TimePassed: doubt.time_passed,
     inputs.ResolveOrder: doubt.resolve_order,
     inputs.AcceptStore: recovery.accept_store,
     inputs.PositionReport: comparison.position_report,
@@ -75,5 +90,8 @@ _DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
     inputs.ExternalOrder: external.external_order,
     inputs.Unreadable: quarantine.unreadable,
     inputs.BalanceReport: recovery.balance_report,
+    inputs.Ticked: dark.ticked,
+    inputs.FeedChanged: dark.feed_changed,
+    inputs.TimePassed: _time_passed,
     inputs.Unhandled: _unhandled,
 }

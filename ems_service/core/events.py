@@ -8,27 +8,30 @@ fold it; nothing is decided again.
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ems_service.core.dark_events import (
+    AlertOpened as AlertOpened,
+)
+from ems_service.core.dark_events import (
+    AlertTriggered as AlertTriggered,
+)
+from ems_service.core.dark_events import (
+    DarkBlind as DarkBlind,
+)
+from ems_service.core.dark_events import (
+    DarkModified as DarkModified,
+)
+from ems_service.core.dark_events import (
+    DarkOpened as DarkOpened,
+)
+from ems_service.core.dark_events import (
+    DarkTriggered as DarkTriggered,
+)
+from ems_service.core.event import Event, OrderEvent
 from ems_service.core.inputs import Cause
-from ems_service.core.order import Execution, Order, OrderState, Terms
+from ems_service.core.order import Execution, Order
 from ems_service.core.positions import Position
+from ems_service.core.terms import Terms
 from ems_service.core.values import BrokerState, Environment, FillFlag, Liquidity, Money
-
-
-@dataclass(slots=True)
-class Event:
-    """One thing that happened. `seq` is given when it is folded, from 1; `time_ns` is EMS time."""
-
-    seq: int
-    time_ns: int
-    cause: Cause
-
-
-@dataclass(slots=True)
-class OrderEvent(Event):
-    """A change of one order, and where it stands after it."""
-
-    order: Order
-    after: OrderState
 
 
 @dataclass(slots=True)
@@ -304,10 +307,11 @@ class BrokerBound(Event):
 @dataclass(slots=True)
 class OnLossChanged(Event):
     """Private: when the cause's client is lost, its open orders are canceled after a grace, seconds; None: they
-    stand.
+    stand. Dark ones only if it `includes_dark`.
     """
 
     cancel_after_seconds: int | None
+    includes_dark: bool
 
 
 @dataclass(slots=True)

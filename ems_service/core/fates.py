@@ -7,7 +7,8 @@ rejection, and nothing goes out twice unless the broker says that it never had i
 
 from enum import IntEnum
 
-from ems_service.core.order import CancelStage, OrderState, Terms
+from ems_service.core.order import CancelStage, OrderState
+from ems_service.core.terms import Terms
 from ems_service.core.values import Fate, OrderStatus, OrdType, TimeInForce
 
 
@@ -122,11 +123,11 @@ def lasts(terms: Terms) -> Lasts:
     return Lasts.UNTIL if terms.expire_time_ns is not None else Lasts.RESTS
 
 
-def too_late_to_send(terms: Terms, submit_time_ns: int, now_ns: int) -> str | None:
+def too_late_to_send(terms: Terms, routed_time_ns: int, now_ns: int) -> str | None:
     """Why an order that was never received is not sent any more, in words; None: it is."""
     if terms.expire_time_ns is not None and terms.expire_time_ns <= now_ns:
         return "never received by the broker, and expired"
-    age_ns, age_ns_max = now_ns - submit_time_ns, SENT_AGE_NS_MAX[lasts(terms)]
+    age_ns, age_ns_max = now_ns - routed_time_ns, SENT_AGE_NS_MAX[lasts(terms)]
     if age_ns_max is None or age_ns <= age_ns_max:
         return None
     return f"never received by the broker, and {age_ns / 1e9:.1f} s old, more than {age_ns_max / 1e9:.0f} s"

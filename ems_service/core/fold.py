@@ -8,11 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from ems_service.core.events import (
+    AlertOpened,
     Balance,
     BrokerBound,
     BrokerStatus,
     CancelRequested,
     CancelStashed,
+    DarkBlind,
+    DarkModified,
+    DarkOpened,
+    DarkTriggered,
     DropRequested,
     EpochStarted,
     Event,
@@ -71,6 +76,9 @@ def _order(state: State, event: OrderEvent) -> None:
     if order.wait_stage != NOT_WAITING and not event.after.awaits:
         state.waits[order.broker].remove(order)
     if not event.after.is_open:
+        if order.terms.condition is not None:
+            state.dark.discard(order)
+            order.blind = Reason.UNSPECIFIED
         state.open_orders.pop(order.order_id, None)
         if event.after.may_revive:
             state.revivable_orders[order.order_id] = order
@@ -81,17 +89,25 @@ def _order(state: State, event: OrderEvent) -> None:
         state.revivable_orders.pop(order.order_id, None)
 
 
-def _routed(state: State, event: OrderRouted | OrderDenied) -> None:
+def _routed(state: State, event: OrderRouted | OrderDenied | DarkOpened | AlertOpened) -> None:
     order = event.order
-    if order.order_id in state.orders:  # an old order, denied in recovery
+    if order.order_id in state.orders:  # an old order, denied in recovery, or a dark one that goes out
+        if isinstance(event, OrderRouted):
+            _sent(state, event)
         return
     state.orders_made = order.number
     state.orders[order.order_id] = order
     state.by_client[order.principal, order.client_id, order.client_order_id] = order
     if order.state.is_open:
-        state.by_ref[order.order_ref] = order
         state.open_orders[order.order_id] = order
-        _await_answer(state, event)
+        if isinstance(event, OrderRouted):
+            _sent(state, event)
+
+
+def _sent(state: State, event: OrderRouted) -> None:
+    state.by_ref[event.order.order_ref] = event.order
+    event.order.routed_time_ns = event.time_ns
+    _await_answer(state, event)
 
 
 def _await_answer(state: State, event: OrderEvent) -> None:
@@ -113,6 +129,32 @@ def _fate_asked(state: State, event: FateAsked) -> None:
 
 def _in_doubt(state: State, event: OrderInDoubt) -> None:
     _wait(state, event, IN_DOUBT)
+
+
+def _dark_opened(state: State, event: DarkOpened | AlertOpened) -> None:
+    event.order.terms = event.terms
+    _routed(state, event)
+    state.dark.add(event.order)
+
+
+def _dark_modified(state: State, event: DarkModified) -> None:
+    state.dark.discard(event.order)
+    event.order.terms = event.terms
+    if event.terms.condition is not None:
+        state.dark.add(event.order)
+    else:
+        event.order.blind = Reason.UNSPECIFIED
+
+
+def _dark_triggered(state: State, event: DarkTriggered) -> None:
+    order = event.order
+    state.dark.discard(order)
+    order.blind = Reason.UNSPECIFIED
+    order.terms = order.terms.fired(event.child_limit_px)
+
+
+def _dark_blind(state: State, event: DarkBlind) -> None:
+    event.order.blind = Reason.UNSPECIFIED if event.ended else event.reason
 
 
 def _denied(state: State, event: OrderDenied) -> None:
@@ -271,10 +313,13 @@ def _leave_behind(state: State, name: str, store: Broker) -> None:
 
 def _on_loss_changed(state: State, event: OnLossChanged) -> None:
     attendant = (event.cause.principal, event.cause.client_id)
+    state.cancel_dark.discard(attendant)
     if event.cancel_after_seconds is None:
         state.cancel_after_seconds.pop(attendant, None)
-    else:
-        state.cancel_after_seconds[attendant] = event.cancel_after_seconds
+        return
+    state.cancel_after_seconds[attendant] = event.cancel_after_seconds
+    if event.includes_dark:
+        state.cancel_dark.add(attendant)
 
 
 _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
@@ -284,6 +329,11 @@ _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     DropRequested: _await_answer,
     FateAsked: _fate_asked,
     OrderInDoubt: _in_doubt,
+    DarkOpened: _dark_opened,
+    AlertOpened: _dark_opened,
+    DarkModified: _dark_modified,
+    DarkTriggered: _dark_triggered,
+    DarkBlind: _dark_blind,
     OrderAcked: _acked,
     OrderFilled: _filled,
     UnknownFill: _unknown_fill,

@@ -8,23 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
 
-from ems_service.core.order import Terms
-from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money, Reason
-
-
-@dataclass(slots=True)
-class Cause:
-    """Where an input came from; every event that it leads to carries it.
-
-    A client's: `principal`, `client_id` and `command_id`. A broker's: `broker` and `broker_seq` (0: not in the
-    broker's log).
-    """
-
-    principal: str = ""
-    client_id: str = ""
-    command_id: str = ""
-    broker: str = ""
-    broker_seq: int = 0
+from ems_service.core.cause import Cause
+from ems_service.core.prices import FeedChanged, Ticked
+from ems_service.core.terms import Condition, Terms
+from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money, Placement, Reason
 
 
 @dataclass(slots=True)
@@ -56,12 +43,16 @@ class Cancel:
 
 @dataclass(slots=True)
 class Modify:
-    """A client asks for new terms; None: as it is."""
+    """A client asks for new terms; None: as it is. `condition` is of a dark order or an alert: its trigger price,
+    source and direction count. `execution` LIVE sends a dark order now.
+    """
 
     cause: Cause
     key: OrderKey
     order_qty: Decimal | None
     limit_px: Decimal | None
+    condition: Condition | None = None
+    execution: Placement | None = None
 
 
 @dataclass(slots=True)
@@ -74,16 +65,17 @@ class Disconnected:
 @dataclass(slots=True)
 class OnLoss:
     """A client says what becomes of its open orders when it is lost: canceled after `cancel_after_seconds`, or None:
-    they stand.
+    they stand. What is dark stands unless it `includes_dark`.
     """
 
     cause: Cause
     cancel_after_seconds: int | None
+    includes_dark: bool = False
 
 
 @dataclass(slots=True)
 class TimePassed:
-    """A deadline that `doubt.next_deadline` named has come."""
+    """A deadline that `ems.next_deadline` named has come."""
 
     cause: Cause
 
@@ -361,6 +353,8 @@ Input = (
     | Modify
     | Disconnected
     | OnLoss
+    | Ticked
+    | FeedChanged
     | TimePassed
     | ResolveOrder
     | Started

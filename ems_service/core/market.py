@@ -1,13 +1,15 @@
-"""What brokers offer, capabilities and instruments, and whether there is room to store what would follow.
+"""What brokers offer, capabilities and instruments, the prices of what somebody here waits for, and whether there is
+room to store what would follow.
 
-Held by the engine, filled by the broker links and by `upkeep.py`, given to `decide`; never folded: a broker says it
-anew at every connection, and the disk at every look.
+Held by the engine, filled by the broker links, by ticks and by `upkeep.py`, given to `decide`; never folded: a broker
+says it anew at every connection, and the disk at every look.
 """
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from ems_service.core.values import ExecInst, OrdType, TimeInForce
+from ems_service.core.inputs import Cause, FeedChanged, Ticked
+from ems_service.core.values import ExecInst, FeedState, OrdType, TimeInForce
 
 ANSWER_NS = 2_000_000_000
 """Unless the configuration says otherwise: a venue that takes longer is in trouble, and asking it costs little."""
@@ -49,8 +51,23 @@ class Offer:
 
 
 @dataclass(slots=True)
+class Prices:
+    """The last prices of an instrument; None where there is none. `market_time_ns` is that of the newest."""
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    state: FeedState = FeedState.FRESH
+    market_time_ns: int = 0
+
+    def as_tick(self, cause: Cause, broker: str, symbol: str) -> Ticked:
+        """The same as if it had come just now."""
+        return Ticked(cause, broker, symbol, self.bid, self.ask, self.last, self.market_time_ns)
+
+
+@dataclass(slots=True)
 class Market:
-    """What the engine knows and does not store: what brokers offer, and how the disk stands."""
+    """What the engine knows and does not store: what brokers offer, prices, and how the disk stands."""
 
     offers: dict[str, Offer] = field(default_factory=dict[str, Offer])
     """By broker name."""
@@ -60,6 +77,30 @@ class Market:
     """Why nothing may begin that has to be stored, in words; empty while there is room."""
     answer_ns: int = ANSWER_NS
     """Time that a broker has for an answer before it is asked what became of the request, > 0."""
+    prices: dict[tuple[str, str], Prices] = field(default_factory=dict[tuple[str, str], Prices])
+    """By (broker, symbol)."""
+
+    def move(self, tick: Ticked) -> None:
+        """Take the prices of a tick; of a crossed quote none, for one of its sides is wrong."""
+        prices = self.prices.get((tick.broker, tick.symbol))
+        if prices is None:
+            prices = self.prices[tick.broker, tick.symbol] = Prices()
+        prices.market_time_ns = tick.market_time_ns
+        if prices.state is not FeedState.HALTED:  # something came: the feed is neither silent nor lost
+            prices.state = FeedState.FRESH
+        if tick.last is not None:
+            prices.last = tick.last
+            if tick.bid is None and tick.ask is None:
+                return
+        if not tick.crossed:
+            prices.bid, prices.ask = tick.bid, tick.ask
+
+    def turn(self, change: FeedChanged) -> None:
+        """Take the state of a feed; prices of before its loss are none."""
+        prices = self.prices.setdefault((change.broker, change.symbol), Prices())
+        prices.state = change.state
+        if change.state is FeedState.DOWN:
+            prices.bid = prices.ask = prices.last = None
 
     def listing(self, account: str, symbol: str) -> Listing:
         """What is known of a symbol at the broker of an account; of one that the broker does not list, the least that

@@ -9,16 +9,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import IntEnum
 
+from ems_service.core.terms import Terms
 from ems_service.core.values import (
     ZERO,
-    ExecInst,
     InDoubt,
     Money,
     OrderStatus,
-    OrdType,
     Reason,
-    Side,
-    TimeInForce,
     add,
     divide,
     multiply,
@@ -44,12 +41,23 @@ class Trigger(IntEnum):
     """The new quantity is at or below what is filled."""
     MODIFY_REJECT = 13
     UNFILL = 14
+    DARK_FIRE = 20
+    ALERT_FIRE = 21
 
 
 _S, _T = OrderStatus, Trigger
 
 # WORKING stands for "live": once something is filled it reads PARTIALLY_FILLED, see `status_after`.
 ORDER_STATES: dict[tuple[OrderStatus, Trigger], OrderStatus] = {
+    # Its price came, or it was told to go live: from here on it is an order like any other.
+    (_S.DARK, _T.DARK_FIRE): _S.PENDING_NEW,
+    (_S.DARK, _T.ALERT_FIRE): _S.TRIGGERED,
+    # Nobody else knows of it: no answer has to be waited for.
+    (_S.DARK, _T.CANCEL): _S.CANCELED,
+    (_S.DARK, _T.EXPIRE): _S.EXPIRED,
+    (_S.DARK, _T.MODIFY): _S.DARK,
+    # Its price came, and it may not go out as it is.
+    (_S.DARK, _T.DENY): _S.DENIED,
     (_S.PENDING_NEW, _T.ACK): _S.WORKING,
     (_S.PENDING_NEW, _T.REJECT): _S.REJECTED,
     # Never reached the broker, and by now too old to be sent.
@@ -129,7 +137,7 @@ ORDER_STATES: dict[tuple[OrderStatus, Trigger], OrderStatus] = {
     (_S.DENIED, _T.UNFILL): _S.DENIED,
 }
 
-ENDED = frozenset((_S.FILLED, _S.CANCELED, _S.REJECTED, _S.DENIED, _S.EXPIRED))
+ENDED = frozenset((_S.FILLED, _S.CANCELED, _S.REJECTED, _S.DENIED, _S.EXPIRED, _S.TRIGGERED))
 """Statuses in which nothing is open."""
 
 
@@ -143,26 +151,6 @@ class CancelStage(IntEnum):
     NONE = 0
     STASHED = 1
     SENT = 2
-
-
-@dataclass(slots=True)
-class Terms:
-    """What an order asks for; never changed in place. Equal by value: "1.0" is "1.00"."""
-
-    account: str
-    symbol: str
-    side: Side
-    order_qty: Decimal
-    ord_type: OrdType
-    limit_px: Decimal | None
-    time_in_force: TimeInForce
-    tags: dict[str, str]
-    expire_time_ns: int | None = None
-    exec_inst: tuple[ExecInst, ...] = ()
-
-    def with_numbers(self, order_qty: Decimal, limit_px: Decimal | None) -> "Terms":
-        """The same with another total quantity and limit."""
-        return replace(self, order_qty=order_qty, limit_px=limit_px)
 
 
 @dataclass(slots=True)
@@ -315,11 +303,18 @@ class Order:
     """Its fills that stand, by exec_id."""
     external: bool = False
     """Placed elsewhere: `order_ref` is the broker's, and there is no owner."""
+    blind: int = Reason.UNSPECIFIED
+    """Why its owner was told that its price cannot be judged now; unspecified when it can."""
+    routed_time_ns: int = 0
+    """When it went on its way to its broker."""
     broker: str = field(init=False)
     """Name of the broker that has its account, which no modify changes."""
+    asked: Terms = field(init=False)
+    """The terms with which it began."""
 
     def __post_init__(self) -> None:
         self.broker = self.terms.account.partition(".")[0]
+        self.asked = self.terms
 
     @property
     def cancel_ref(self) -> str:

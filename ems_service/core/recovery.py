@@ -6,7 +6,7 @@ Called by `ems.py`, one function an input; they look at the state and change not
 
 from dataclasses import replace
 
-from ems_service.core import events, inputs
+from ems_service.core import dark, events, inputs
 from ems_service.core.changes import waiting_change
 from ems_service.core.events import Decision
 from ems_service.core.market import Market
@@ -72,7 +72,8 @@ def accept_store(state: State, command: inputs.AcceptStore, market: Market, now_
 
 
 def link_changed(state: State, change: inputs.LinkChanged, market: Market, now_ns: int) -> Decision:
-    """broker_status, if it says anything new; when the broker is back, the changes that waited for it."""
+    """broker_status, if it says anything new; when the broker is back, what waited for it: changes, and dark orders
+    whose price came meanwhile, if it is still there."""
     name = change.cause.broker
     broker = state.brokers.get(name)
     if broker is None:  # never seen: nobody can have an order there
@@ -87,7 +88,7 @@ def link_changed(state: State, change: inputs.LinkChanged, market: Market, now_n
         for order in state.open_orders_at(name)
         for requested in waiting_change(order, order.state, change.cause, now_ns)
     ]
-    return [status, *waiting]
+    return [status, *waiting, *dark.broker_returned(state, name, change.cause, market, now_ns)]
 
 
 def balance_report(state: State, report: inputs.BalanceReport, market: Market, now_ns: int) -> Decision:

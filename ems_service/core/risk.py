@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ems_service.core.market import Listing, Offer
-from ems_service.core.order import Terms
+from ems_service.core.terms import Terms
 from ems_service.core.values import EXACT, Reason, multiply
 
 

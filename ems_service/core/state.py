@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ems_service.core.dark_book import DarkBook
 from ems_service.core.inputs import OrderKey
 from ems_service.core.order import Execution, Order, order_ref
 from ems_service.core.positions import Position
-from ems_service.core.values import BrokerState, Environment, Money
+from ems_service.core.values import BrokerState, Environment, Money, OrderStatus
 from ems_service.core.waits import Waits
 
 
@@ -83,6 +84,8 @@ class State:
     balances: dict[str, tuple[Money, ...]] = field(default_factory=dict[str, tuple[Money, ...]])
     cancel_after_seconds: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """By (principal, client_id): clients whose open orders are canceled when they are lost, each with its grace."""
+    cancel_dark: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """Of these clients, those whose dark orders and alerts are canceled too."""
     brokers: dict[str, Broker] = field(default_factory=dict[str, Broker])
     waits: dict[str, Waits] = field(default_factory=dict[str, Waits])
     """By broker: orders whose broker owes an answer."""
@@ -94,6 +97,8 @@ class State:
     """What the broker says it holds where that is not what we hold, by (account, symbol)."""
     accepted: dict[str, str] = field(default_factory=dict[str, str])
     """Store that an operator accepted last behind a broker's name."""
+    dark: DarkBook = field(default_factory=DarkBook)
+    """Open orders that wait here for their price."""
 
     def order_id(self, number: int) -> str:
         """Our id of the order with this number, stable and unique over all journals."""
@@ -143,7 +148,7 @@ class State:
         return broker if broker is not None and account in broker.accounts else None
 
     def open_orders_at(self, broker: str) -> Iterable[Order]:
-        """Orders that have not ended and are at this broker's store, oldest first."""
+        """Orders that went to this broker's store and have not ended, oldest first."""
         return self._at(broker, self.open_orders)
 
     def unsettled_orders_at(self, broker: str) -> Iterable[Order]:
@@ -153,4 +158,8 @@ class State:
     def _at(self, broker: str, orders: dict[str, Order]) -> list[Order]:
         known = self.brokers.get(broker)
         first = known.first_order if known is not None else 1
-        return [order for order in orders.values() if order.broker == broker and order.number >= first]
+        return [
+            order
+            for order in orders.values()
+            if order.broker == broker and order.number >= first and order.state.status is not OrderStatus.DARK
+        ]

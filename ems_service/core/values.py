@@ -74,9 +74,44 @@ class ExecInst(IntEnum):
     REDUCE_ONLY = 2
 
 
+class Placement(IntEnum):
+    """Where an order is held until it executes."""
+
+    LIVE = 1
+    DARK = 2
+    ALERT = 3
+
+
+class TriggerSource(IntEnum):
+    """The price that a trigger watches. DEFAULT: dark buys ask and last, dark sells bid and last, alerts last."""
+
+    DEFAULT = 1
+    BID = 2
+    ASK = 3
+    LAST = 4
+
+
+class Direction(IntEnum):
+    """The side from which a trigger is reached: UP fires at or above it, DOWN at or below."""
+
+    UNSPECIFIED = 0
+    UP = 1
+    DOWN = 2
+
+
+class FeedState(IntEnum):
+    """Whether the prices of an instrument can be believed now."""
+
+    FRESH = 1
+    STALE = 2
+    HALTED = 3
+    DOWN = 4
+
+
 class OrderStatus(IntEnum):
     """Where an order stands (FIX 39)."""
 
+    DARK = 2
     PENDING_NEW = 3
     WORKING = 4
     PARTIALLY_FILLED = 5
@@ -87,6 +122,7 @@ class OrderStatus(IntEnum):
     REJECTED = 10
     DENIED = 11
     EXPIRED = 12
+    TRIGGERED = 13
 
 
 class InDoubt(IntEnum):
@@ -146,6 +182,7 @@ class Reason(IntEnum):
     """Why something was refused, denied, rejected or ended: those the core itself gives, or must tell apart."""
 
     UNSPECIFIED = 0
+    REQUIRED = 1
     UNSUPPORTED = 5
     UNKNOWN_ACCOUNT = 10
     UNKNOWN_SYMBOL = 11
@@ -157,6 +194,8 @@ class Reason(IntEnum):
     LOT_SIZE = 21
     QTY_LIMIT = 22
     MIN_NOTIONAL = 23
+    NO_MARKET = 26
+    HALTED = 28
     BROKER_DOWN = 40
     BROKER_CANNOT = 41
     BROKER_REJECTED = 42

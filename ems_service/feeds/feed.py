@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from ems_service.convert import market
 from ems_service.core.bars import Bar
 from ems_service.core.ticks import Tick
-from ems_service.feeds.tap import Tap
+from ems_service.feeds.tap import Consumer
 from ems_service.feeds.topic import Topic
 from ems_service.limits import (
     CONNECT_SECONDS_MAX,
@@ -85,12 +85,12 @@ class Feed:
         self._out: Outbound | None = None
         self._wanted = asyncio.Event()
 
-    def subscribe(self, symbol: str, tap: Tap) -> None:
+    def subscribe(self, symbol: str, tap: Consumer) -> None:
         """The consumer gets how the market stands, and every change from now on. The first opens the upstream."""
         topic = self._opened(symbol, tap.wants.depth).topic
         topic.join(tap, self._clock.now_ns())
 
-    def unsubscribe(self, symbol: str, tap: Tap) -> None:
+    def unsubscribe(self, symbol: str, tap: Consumer) -> None:
         """No more. After the last one the upstream lingers, then it is closed."""
         upstream = self._upstreams.get(symbol)
         if upstream is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ems_service.convert.market import bar, bars_after, cut
 from ems_service.core.bars import Bar, BarBuilder
-from ems_service.feeds.tap import FEED_STATE, Burst, Kind, Tap, Wants
+from ems_service.feeds.tap import FEED_STATE, Burst, Consumer, Kind, Wants
 from ems_service.limits import BARS_KEPT_MAX, FEED_STALE_SECONDS
 from pitline.types.v1 import instrument_pb2, market_pb2
 from pitline_rpc.decimals import DecimalError
@@ -22,7 +22,7 @@ class _Group:
     """Consumers that want the same, and what goes to them next."""
 
     def __init__(self) -> None:
-        self.taps: set[Tap] = set()
+        self.taps: set[Consumer] = set()
         self.kinds: list[Kind] = []
         self.updates: list[bytes] = []
         self.book: market_pb2.Book | None = None
@@ -62,7 +62,7 @@ class Topic:
         """How many there are."""
         return sum(len(group.taps) for group in self._groups.values())
 
-    def join(self, tap: Tap, now_ns: int) -> None:
+    def join(self, tap: Consumer, now_ns: int) -> None:
         """A consumer: it gets the last state, marked as a snapshot, and from now on what it wants."""
         group = self._groups.setdefault(tap.wants, _Group())
         group.taps.add(tap)
@@ -73,7 +73,7 @@ class Topic:
         kinds, updates = zip(*self._standing(group, tap.wants, now_ns), strict=True)
         tap.put(Burst(kinds, updates))
 
-    def leave(self, tap: Tap) -> None:
+    def leave(self, tap: Consumer) -> None:
         """It gets no more."""
         group = self._groups.get(tap.wants)
         if group is not None:

@@ -21,6 +21,7 @@ class Opening:
     heartbeat_seconds: int
     cancel_after_seconds: int | None = None
     """When attendance is lost: cancel the client's orders after this grace; None: they stand."""
+    cancel_includes_dark: bool = False
 
 
 def opening_of(message: command_pb2.Open, principal: str) -> Opening:
@@ -28,16 +29,14 @@ def opening_of(message: command_pb2.Open, principal: str) -> Opening:
     client_id = an_id(message.client_id, "open.client_id")
     view = View(principal, client_id, _accounts(message.view, "open.view"))
     heartbeat_seconds = _heartbeat_seconds(message.heartbeat_seconds, "open.")
-    return Opening(view, _token(message, "open."), heartbeat_seconds, _cancel_after_seconds(message))
+    token, grace = _token(message, "open."), _cancel_after_seconds(message)
+    return Opening(view, token, heartbeat_seconds, grace, message.disconnect_includes_dark)
 
 
 def _cancel_after_seconds(message: command_pb2.Open) -> int | None:
     grace_seconds = message.disconnect_grace_seconds
     match message.on_disconnect:
         case command_pb2.ON_DISCONNECT_CANCEL_MINE:
-            absent(
-                message.disconnect_includes_dark, "open.disconnect_includes_dark", "this server holds no dark orders"
-            )
             if grace_seconds > GRACE_SECONDS_MAX:
                 text = f"open.disconnect_grace_seconds is {grace_seconds}, more than {GRACE_SECONDS_MAX}"
                 raise malformed(reason_pb2.REASON_OUT_OF_RANGE, "open.disconnect_grace_seconds", text)

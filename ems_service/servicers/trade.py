@@ -12,7 +12,8 @@ from ems_service.convert import command, report
 from ems_service.convert.checks import an_id_or_none, malformed
 from ems_service.convert.event import answer
 from ems_service.core.events import Decision, Event, OrderEvent, Standing
-from ems_service.core.inputs import Cause, OnLoss
+from ems_service.core.inputs import Cause, OnLoss, Submit
+from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Engine
 from ems_service.limits import (
     CLIENT_COMMANDS_WAITING_MAX,
@@ -47,6 +48,7 @@ class Trade:
         publisher: Publisher,
         streams: Streams,
         departures: Departures,
+        dark_feed: DarkFeed,
         principal: str,
     ) -> None:
         self._requests = requests
@@ -55,6 +57,7 @@ class Trade:
         self._publisher = publisher
         self._streams = streams
         self._departures = departures
+        self._dark_feed = dark_feed
         self._principal = principal
         self._client_id = ""
         self._waiting = 0
@@ -67,7 +70,8 @@ class Trade:
         stream = EventStream(opening.view, self._write, self._publisher, self._engine.clock)
         attendant = (self._principal, self._client_id)
         self._departures.returned(attendant)
-        self._engine.put(OnLoss(Cause(*attendant), opening.cancel_after_seconds))  # stored before `opened` leaves
+        wish = OnLoss(Cause(*attendant), opening.cancel_after_seconds, opening.cancel_includes_dark)
+        self._engine.put(wish)  # stored before `opened` leaves
         try:
             await self._attend(opening, rest, stream)
         finally:
@@ -107,36 +111,49 @@ class Trade:
 
     async def _read(self, commands: list[command_pb2.Command], stream: EventStream, heartbeat_seconds: int) -> None:
         """Until half-close, after which nothing is owed. Heartbeats are, if they were asked for."""
-        self._take_all(commands, stream)
+        await self._take_all(commands, stream)
         silence_max = heartbeat_seconds * HEARTBEATS_MISSED_MAX or None
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(silence_max) as silence:
                 async for request in self._requests:
                     await self._engine.room()
-                    self._take_all(_commands(request), stream)
+                    await self._take_all(_commands(request), stream)
                     if silence_max is not None:
                         silence.reschedule(loop.time() + silence_max)
         except TimeoutError:
             text = f"no sign of life for {silence_max} s"
             stream.end(grpc.StatusCode.UNAVAILABLE, reason_pb2.REASON_HEARTBEAT_MISSED, text)
 
-    def _take_all(self, commands: list[command_pb2.Command], stream: EventStream) -> None:
+    async def _take_all(self, commands: list[command_pb2.Command], stream: EventStream) -> None:
         for message in commands:
             try:
-                self._take(message, stream)
+                dark = self._take(message, stream)
             except Refused as refused:
                 stream.put(self._refusal(message, refused))
+                continue
+            if dark is not None:
+                await self._dark_feed.first_price(dark)
+                self._submit(dark, stream)
 
-    def _take(self, message: command_pb2.Command, stream: EventStream) -> None:
+    def _submit(self, given: Submit, stream: EventStream) -> None:
+        self._engine.put(given, lambda decision: self._answer(decision, stream))
+
+    def _take(self, message: command_pb2.Command, stream: EventStream) -> Submit | None:
+        """Put what a command says into the engine; a dark order, which may have to wait for a price, is returned
+        instead.
+        """
         cause = Cause(self._principal, self._client_id, an_id_or_none(message.command_id, "command_id"))
         kind = message.WhichOneof("kind")
         match kind:
             case "submit" | "modify" if self._waiting >= CLIENT_COMMANDS_WAITING_MAX:
                 raise _throttled(kind)
             case "submit":
+                given = command.submit(message.submit, cause)
                 self._waiting += 1
-                self._engine.put(command.submit(message.submit, cause), lambda decision: self._answer(decision, stream))
+                if given.terms.condition is not None:
+                    return given
+                self._submit(given, stream)
             case "cancel":
                 self._waiting += 1
                 self._engine.put(command.cancel(message.cancel, cause), lambda decision: self._answer(decision, stream))
@@ -155,6 +172,7 @@ class Trade:
             case _:
                 assert kind in _CONTRACT_ONLY, kind
                 raise malformed(reason_pb2.REASON_UNSUPPORTED, kind, f"this server does not take {kind}")
+        return None
 
     def _logged_out(self, stream: EventStream) -> None:
         """What came before the logout is committed, and published with the rest of its group: the stream ends after

@@ -21,6 +21,7 @@ from ems_service.convert.checks import (
 )
 from ems_service.core.inputs import Cause
 from ems_service.core.state import State
+from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Engine
 from ems_service.limits import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from ems_service.publisher import Publisher
@@ -45,9 +46,16 @@ class Trading(TradingServiceServicer):
     """Serves pitline.ems.v1.TradingService."""
 
     def __init__(
-        self, engine: Engine, publisher: Publisher, streams: Streams, departures: Departures, archive: Archive
+        self,
+        engine: Engine,
+        publisher: Publisher,
+        streams: Streams,
+        departures: Departures,
+        archive: Archive,
+        dark_feed: DarkFeed,
     ) -> None:
         self._engine = engine
+        self._dark_feed = dark_feed
         self._publisher = publisher
         self._streams = streams
         self._departures = departures
@@ -60,7 +68,14 @@ class Trading(TradingServiceServicer):
     ) -> None:
         """The two-way stream."""
         await Trade(
-            request_iterator, context, self._engine, self._publisher, self._streams, self._departures, PRINCIPAL
+            request_iterator,
+            context,
+            self._engine,
+            self._publisher,
+            self._streams,
+            self._departures,
+            self._dark_feed,
+            PRINCIPAL,
         ).run()
 
     async def Watch(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -77,6 +92,7 @@ class Trading(TradingServiceServicer):
     async def SubmitOrder(self, request: pb.SubmitOrderRequest, context: Context) -> pb.SubmitOrderResponse:
         """A new order."""
         given = command.submit(request.submit, _cause(request))
+        await self._dark_feed.first_price(given)
         order, duplicate = await settled(self._engine, given, _wait_for(request.wait_for), context)
         return pb.SubmitOrderResponse(order=order, duplicate=duplicate)
 

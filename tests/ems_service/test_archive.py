@@ -20,12 +20,12 @@ from ems_service.convert.snapshot import from_parts, to_parts
 from ems_service.core import inputs, memory
 from ems_service.core.inputs import Cause, OrderKey
 from ems_service.core.state import State
-from ems_service.core.values import Money
+from ems_service.core.values import FeedState, Money
 from ems_service.folding import folded
 from ems_service.inspection import verify
 from ems_service.journal import Journal
 from ems_service.journal_rows import JournalError
-from support.ems_core import ALICE, JOURNAL_ID, PRINCIPAL, Core, connected, picture, terms
+from support.ems_core import ALICE, JOURNAL_ID, PRINCIPAL, SECOND_NS, Core, alert, connected, dark, picture, terms
 
 
 class Past:
@@ -105,7 +105,13 @@ def test_a_snapshot_reads_back_as_it_was() -> None:
     core.buy("C", "0.05")
     core.fill("NOBODYS", "1", exec_id="E-N")
     core.reports_cash(Money(Decimal("1000.5"), "USD"))
-    core.take(inputs.OnLoss(Cause(PRINCIPAL, ALICE), 7))
+    core.take(inputs.OnLoss(Cause(PRINCIPAL, ALICE), 7, includes_dark=True))
+    core.trade("90")
+    core.submit("D", dark("95", expire_time_ns=core.now_ns + SECOND_NS))
+    core.submit("E", alert("95"))
+    core.feed(FeedState.STALE)
+    core.submit("F", dark("80"))
+    core.trade("80")
     core.has_external("X1", terms(qty="2.5"), "0.5")
     core.reports_position("77", "90")
     core.adopt_position()

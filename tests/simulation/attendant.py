@@ -10,6 +10,7 @@ beginning's. In place of tasks and a call, steps and a line of the simulation.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -94,7 +95,7 @@ class Attendant:
         self._cancel_after_seconds = opening.cancel_after_seconds
         context = cast(Any, SimpleNamespace(write=None))
         nothing = cast(Any, None)
-        self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, PRINCIPAL)
+        self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, nothing, PRINCIPAL)
         self._trade._client_id = self.view.client_id
         host.returned(self.view.client_id)
         host.engine.put(OnLoss(Cause(PRINCIPAL, self.view.client_id), opening.cancel_after_seconds))
@@ -143,7 +144,9 @@ class Attendant:
 
     def _take_all(self, commands: list[Command]) -> None:
         assert self._trade is not None
-        self._trade._take_all(commands, cast(EventStream, self))
+        with suppress(StopIteration):
+            self._trade._take_all(commands, cast(EventStream, self)).send(None)
+            raise AssertionError("only a dark order without a direction waits, and here is none")
 
     def _queued(self, framed: bytes) -> None:
         self._queue.append(framed)

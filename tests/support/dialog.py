@@ -21,7 +21,7 @@ from pitline.ems.v1.command_pb2 import Cancel, Command, Logout, Modify, Open, Or
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.ems.v1.trading_service_pb2 import TradeRequest, TradeResponse, WatchRequest, WatchResponse
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceStub
-from pitline.types.v1.order_pb2 import OrderTerms
+from pitline.types.v1.order_pb2 import EXECUTION_UNSPECIFIED, Execution, OrderTerms, Trigger
 from pitline_rpc.channel import connect
 from pitline_rpc.status import Refused, from_rpc_error
 from support.lines import shown
@@ -232,9 +232,24 @@ class Client(Listener):
         cancel = Cancel(order=OrderKey(client_order_id=client_order_id))
         self.send(Command(command_id=command_id, cancel=cancel))
 
-    def modify(self, client_order_id: str, *, qty: str = "", limit: str = "", command_id: str = "") -> None:
+    def modify(
+        self,
+        client_order_id: str,
+        *,
+        qty: str = "",
+        limit: str = "",
+        trigger: str = "",
+        execution: Execution.ValueType = EXECUTION_UNSPECIFIED,
+        command_id: str = "",
+    ) -> None:
         """New terms for one's own order; what is not given stays."""
-        modify = Modify(order=OrderKey(client_order_id=client_order_id), order_qty=qty, limit_px=limit)
+        modify = Modify(
+            order=OrderKey(client_order_id=client_order_id),
+            order_qty=qty,
+            limit_px=limit,
+            trigger=Trigger(price=trigger) if trigger else None,
+            execution=execution,
+        )
         self.send(Command(command_id=command_id, modify=modify))
 
     def logout(self) -> None:

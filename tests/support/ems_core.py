@@ -7,23 +7,27 @@ from itertools import count
 from typing import Any
 
 from ems_service.core import ems, inputs
-from ems_service.core.doubt import next_deadline
-from ems_service.core.ems import Decision
+from ems_service.core.ems import Decision, next_deadline
 from ems_service.core.events import Event
 from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Listing, Market, Offer
-from ems_service.core.order import Order, Terms
+from ems_service.core.order import Order
 from ems_service.core.state import State
+from ems_service.core.terms import Condition, Terms
 from ems_service.core.values import (
     BrokerState,
+    Direction,
     Environment,
     Fate,
+    FeedState,
     Liquidity,
     Money,
     OrdType,
+    Placement,
     Reason,
     Side,
     TimeInForce,
+    TriggerSource,
 )
 from support.ems_lines import line, px, qty, standing
 
@@ -61,6 +65,40 @@ def terms(
     ord_type = OrdType.LIMIT if limit else OrdType.MARKET
     limit_px = Decimal(limit) if limit else None
     return Terms(account, symbol, side, Decimal(qty), ord_type, limit_px, time_in_force, tags or {})
+
+
+def dark(
+    trigger: str,
+    side: Side = Side.BUY,
+    limit: str = "",
+    *,
+    qty: str = "1",
+    source: TriggerSource = TriggerSource.DEFAULT,
+    direction: Direction = Direction.UNSPECIFIED,
+    max_slippage: str = "",
+    execution: Placement = Placement.DARK,
+    ord_type: OrdType = OrdType.LIMIT,
+    expire_time_ns: int | None = None,
+) -> Terms:
+    """Held until `trigger`; without a limit, the price that fires it gives one."""
+    slippage = Decimal(max_slippage) if max_slippage else None
+    return Terms(
+        "paper.main",
+        SYMBOL,
+        side,
+        Decimal(qty),
+        ord_type,
+        Decimal(limit) if limit else None,
+        TimeInForce.GTC if expire_time_ns is None else TimeInForce.GTD,
+        {},
+        expire_time_ns,
+        condition=Condition(execution, Decimal(trigger), source, direction, slippage),
+    )
+
+
+def alert(trigger: str, side: Side = Side.BUY, *, direction: Direction = Direction.UNSPECIFIED) -> Terms:
+    """Says when `trigger` is reached."""
+    return dark(trigger, side, execution=Placement.ALERT, direction=direction)
 
 
 class Core:
@@ -142,6 +180,26 @@ class Core:
     def adopt_position(self, account: str = "paper.main") -> list[str]:
         """An operator takes the broker's quantity for ours."""
         return self.take(inputs.AdoptPosition(Cause("olga"), account, SYMBOL))
+
+    # The market.
+
+    def quote(self, bid: str, ask: str) -> list[str]:
+        """The market quotes this, an empty side having nobody."""
+        bid_px, ask_px = Decimal(bid) if bid else None, Decimal(ask) if ask else None
+        return self.take(inputs.Ticked(Cause(), "paper", SYMBOL, bid_px, ask_px, None, self.now_ns - 5))
+
+    def trade(self, price: str) -> list[str]:
+        """The market trades."""
+        return self.take(inputs.Ticked(Cause(), "paper", SYMBOL, None, None, Decimal(price), self.now_ns - 5))
+
+    def feed(self, state: FeedState) -> list[str]:
+        """The feed's state turns."""
+        return self.take(inputs.FeedChanged(Cause(), "paper", SYMBOL, state))
+
+    def time_passes(self, seconds: float = 0) -> list[str]:
+        """And a deadline is looked at."""
+        self.now_ns += round(seconds * SECOND_NS)
+        return self.take(inputs.TimePassed(Cause()))
 
     # The process and the line to the broker.
 

@@ -90,6 +90,12 @@ _WORDS: dict[type[OrderEvent], str] = {
     events.ModifyStashed: "modify_stashed",
     events.OrderModified: "modified",
     events.ModifyRejected: "modify_rejected",
+    events.DarkOpened: "dark_opened",
+    events.AlertOpened: "alert_opened",
+    events.DarkModified: "dark_modified",
+    events.DarkTriggered: "dark_triggered",
+    events.AlertTriggered: "alert_triggered",
+    events.DarkBlind: "dark_blind",
     events.OrderInDoubt: "in_doubt",
     events.DoubtResolved: "doubt_resolved",
 }
@@ -116,6 +122,15 @@ def _details(event: OrderEvent) -> list[str]:
             return ["implied" if event.implied else event.broker_order_id]
         case events.OrderDenied():
             return [Reason(event.reason).name, event.field]
+        case events.DarkOpened() | events.AlertOpened() | events.DarkModified():
+            condition = event.terms.condition
+            return [] if condition is None else [condition.direction.name, qty(condition.trigger_px)]
+        case events.DarkTriggered():
+            return [qty(event.trigger_px), "->", px(event.child_limit_px)]
+        case events.AlertTriggered():
+            return [qty(event.trigger_px)]
+        case events.DarkBlind():
+            return [Reason(event.reason).name, *(["ended"] if event.ended else [])]
         case events.OrderRejected() | events.OrderCanceled() | events.CancelRejected() | events.CancelStashed():
             return [Reason(event.reason).name] if event.reason else []
         case _:

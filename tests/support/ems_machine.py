@@ -16,23 +16,28 @@ from ems_service.core.events import Event, OrderEvent
 from ems_service.core.fold import evolve
 from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Market
-from ems_service.core.order import CancelStage, OrderState, Terms
+from ems_service.core.order import CancelStage, OrderState
 from ems_service.core.state import State
+from ems_service.core.terms import Terms
 from ems_service.core.values import (
     BrokerState,
+    Direction,
     Environment,
     Fate,
+    FeedState,
     InDoubt,
     Liquidity,
     Money,
     OrderStatus,
+    Placement,
     Reason,
     Side,
     TimeInForce,
+    TriggerSource,
 )
 from ems_service.engine import _without_superseded  # pyright: ignore[reportPrivateUsage]  # what is stored is its choice
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
-from support.ems_core import JOURNAL_ID, NOON_NS, OFFER, SYMBOL, picture, terms, written
+from support.ems_core import JOURNAL_ID, NOON_NS, OFFER, SYMBOL, dark, picture, terms, written
 
 ACCOUNTS = ("paper.main", "paper.alt")
 NAMES = tuple("ABCDEFGHIJ")
@@ -53,8 +58,20 @@ asked = st.builds(
     tags=st.sampled_from([{}, {"desk": "7"}]),
 )
 denied = st.just(terms(qty="0.05"))
+held = st.builds(
+    dark,
+    st.sampled_from(["95", "100", "105"]),
+    st.sampled_from(Side),
+    st.sampled_from(["", "", "100"]),
+    source=st.sampled_from(TriggerSource),
+    direction=st.sampled_from(Direction),
+    max_slippage=st.sampled_from(["", "0.5"]),
+    execution=st.sampled_from([Placement.DARK, Placement.DARK, Placement.ALERT]),
+    expire_time_ns=st.none() | st.just(NOON_NS + 6_000_000_000),
+)
 prices = st.sampled_from(["100", "99.99", "0.000000000000000001", "123456789.123456789012345678"]).map(Decimal)
 qtys = st.sampled_from(["0.1", "0.2", "0.3", "1", "2.5", "7"]).map(Decimal)
+ticks = st.sampled_from(["94.99", "95", "99", "100", "101", "105"]).map(Decimal)
 limits = st.sampled_from(["99.99", "100", "100.5", "100.25"]).map(Decimal)
 fees = st.none() | st.builds(
     Money, st.sampled_from(["0", "0.01", "-0.02", "1.333333333333333333"]).map(Decimal), st.sampled_from(["USD", "BNB"])
@@ -99,7 +116,7 @@ class EmsMachine(RuleBasedStateMachine):
 
     # Clients.
 
-    @rule(cause=causes, name=st.sampled_from(NAMES), asked=asked | denied)
+    @rule(cause=causes, name=st.sampled_from(NAMES), asked=asked | denied | held)
     def submits(self, cause: Cause, name: str, asked: Terms) -> None:
         self.take(inputs.Submit(cause, name, asked))
 
@@ -112,10 +129,40 @@ class EmsMachine(RuleBasedStateMachine):
     def is_lost(self, cause: Cause) -> None:
         self.take(inputs.Disconnected(cause))
 
-    @rule(cause=causes, number=ANY_ORDER, qty=st.none() | qtys, limit_px=st.none() | limits)
-    def modifies(self, cause: Cause, number: int, qty: Decimal | None, limit_px: Decimal | None) -> None:
+    @rule(
+        cause=causes,
+        number=ANY_ORDER,
+        qty=st.none() | qtys,
+        limit_px=st.none() | limits,
+        held=st.none() | held,
+        execution=st.sampled_from([None, None, Placement.LIVE, Placement.DARK]),
+    )
+    def modifies(
+        self,
+        cause: Cause,
+        number: int,
+        qty: Decimal | None,
+        limit_px: Decimal | None,
+        held: Terms | None = None,
+        execution: Placement | None = None,
+    ) -> None:
         key = OrderKey(order_id=f"{JOURNAL_ID}-{self.order_number(number)}")
-        self.take(inputs.Modify(cause, key, qty, limit_px))
+        condition = None if held is None else held.condition
+        self.take(inputs.Modify(cause, key, qty, limit_px, condition, execution))
+
+    # The market.
+
+    @rule(bid=st.none() | ticks, ask=st.none() | ticks, last=st.none() | ticks)
+    def ticks(self, bid: Decimal | None, ask: Decimal | None, last: Decimal | None) -> None:
+        self.take(inputs.Ticked(Cause(), "paper", SYMBOL, bid, ask, last, self.now_ns))
+
+    @rule(state=st.sampled_from([FeedState.FRESH, *FeedState]))
+    def feed_changes(self, state: FeedState) -> None:
+        self.take(inputs.FeedChanged(Cause(), "paper", SYMBOL, state))
+
+    @rule()
+    def time_passes(self) -> None:
+        self.take(inputs.TimePassed(Cause()))
 
     # The broker, about orders that exist or nobody's.
 
@@ -338,7 +385,14 @@ class EmsMachine(RuleBasedStateMachine):
         assert self.state.revivable_orders == revivable
         assert [order.number for order in orders.values()] == list(range(1, self.state.orders_made + 1))
         assert len(self.state.by_client) == len(orders)
-        assert all(self.state.by_ref[order.order_ref] is order for order in self.state.open_orders.values())
+        dark = [order for order in self.state.open_orders.values() if order.state.status is OrderStatus.DARK]
+        live = [order for order in self.state.open_orders.values() if order.state.status is not OrderStatus.DARK]
+        assert all(self.state.by_ref[order.order_ref] is order for order in live)
+        assert all(order.order_ref not in self.state.by_ref for order in dark), "no order is both dark and working"
+        assert len(self.state.dark) == len(dark)
+        assert all(order in self.state.dark and order.terms.condition is not None for order in dark)
+        assert all(order.terms.condition is None for order in live)
+        assert all(order in dark for order in self.state.orders.values() if order.blind)
 
     @invariant()
     def who_owes_an_answer_is_waited_for(self) -> None:

@@ -1,12 +1,15 @@
 """Orders as tests write them: `buy("1", "X-USD", limit="100")`."""
 
 from pitline.types.v1.order_pb2 import (
+    EXECUTION_ALERT,
+    EXECUTION_DARK,
     EXECUTION_LIVE,
     ORD_TYPE_LIMIT,
     ORD_TYPE_MARKET,
     SIDE_BUY,
     SIDE_SELL,
     TIME_IN_FORCE_GTC,
+    Execution,
     OrderTerms,
     OrdType,
     Side,
@@ -36,6 +39,26 @@ def sell(
 ) -> OrderTerms:
     """Sell `qty` (positive, as every order's) at `limit` or better, at the market without one."""
     return _terms(SIDE_SELL, qty, symbol, limit, account, time_in_force)
+
+
+def dark(terms: OrderTerms, trigger: str, *, max_slippage: str = "") -> OrderTerms:
+    """The same, held until the trigger."""
+    return _held(terms, trigger, EXECUTION_DARK, max_slippage)
+
+
+def alert(symbol: str, trigger: str) -> OrderTerms:
+    """Says when the trigger is reached."""
+    return _held(buy("1", symbol), trigger, EXECUTION_ALERT, "")
+
+
+def _held(terms: OrderTerms, trigger: str, execution: Execution.ValueType, max_slippage: str) -> OrderTerms:
+    held = OrderTerms()
+    held.CopyFrom(terms)
+    held.execution, held.max_slippage = execution, max_slippage
+    held.trigger.price = trigger
+    if not terms.limit_px:
+        held.ord_type = ORD_TYPE_LIMIT
+    return held
 
 
 def accepted(terms: OrderTerms) -> OrderTerms:

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from ems_service.convert import command
 from ems_service.core.inputs import Cancel, Cause, OrderKey, Submit
-from ems_service.core.order import Terms
+from ems_service.core.terms import Terms
 from ems_service.core.values import OrdType, Side, TimeInForce
 from pitline.ems.v1 import command_pb2
 from pitline.types.v1 import order_pb2
@@ -139,8 +139,6 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
         (-1, "UNKNOWN_VALUE"),
     ],
     "execution": [
-        (order_pb2.EXECUTION_DARK, "UNSUPPORTED"),
-        (order_pb2.EXECUTION_ALERT, "UNSUPPORTED"),
         (99, "UNKNOWN_VALUE"),
         (-1, "UNKNOWN_VALUE"),
     ],

@@ -63,9 +63,11 @@ from pitline.ems.v1.trading_service_pb2 import (
 from pitline.types.v1.instrument_pb2 import InstrumentKey
 from pitline.types.v1.order_pb2 import (
     EXEC_INST_POST_ONLY,
+    EXECUTION_DARK,
     ORD_TYPE_MARKET,
     TIME_IN_FORCE_GTD,
     OrderTerms,
+    Trigger,
 )
 from pitline_rpc.status import Refused
 from support.bad_values import (
@@ -102,6 +104,17 @@ def of_accounts(view: View) -> None:
     view.scope = View.SCOPE_ACCOUNTS
 
 
+def held_dark(terms: OrderTerms) -> None:
+    terms.execution = EXECUTION_DARK
+    terms.trigger.price = "100"
+
+
+def with_trigger(asked: OrderTerms | Modify) -> None:
+    if isinstance(asked, OrderTerms):
+        asked.execution = EXECUTION_DARK
+    asked.trigger.price = "100"
+
+
 def at_the_market(terms: OrderTerms) -> None:
     terms.ord_type = ORD_TYPE_MARKET
 
@@ -111,7 +124,7 @@ ROWS: dict[str, Row] = {
     "Command.command_id": an_id(required=False),
     "Command.open": AnyValue("its fields have rows"),
     "Command.submit": [Bad(Submit(), "REQUIRED", "required", where="submit.terms")],
-    "Command.modify": [Bad(Modify(), "REQUIRED", "order_qty or a limit_px")],
+    "Command.modify": [Bad(Modify(), "REQUIRED", "a trigger or an execution")],
     "Command.cancel": [Bad(Cancel(), "REQUIRED", "order_id or client_order_id", where="cancel.order")],
     "Command.cancel_group": NotTaken(),
     "Command.submit_group": NotTaken(),
@@ -130,7 +143,6 @@ ROWS: dict[str, Row] = {
         Bad(1, "UNSUPPORTED", "only CANCEL_MINE has a grace"),
     ],
     "Open.disconnect_includes_dark": [
-        Bad(True, "UNSUPPORTED", "no dark orders", given=with_cancel_mine),
         Bad(True, "UNSUPPORTED", "only CANCEL_MINE cancels"),
     ],
     "Open.heartbeat_seconds": at_most(60),
@@ -149,7 +161,7 @@ ROWS: dict[str, Row] = {
     "OrderTerms.ord_type": a_choice("LIMIT, MARKET", required=True, not_taken=(3, 4, 5)),
     "OrderTerms.limit_px": [*a_number(), Bad("100", "UNSUPPORTED", "a MARKET order has none", given=at_the_market)],
     "OrderTerms.time_in_force": a_choice("DAY, GTC, IOC, FOK, GTD", required=False),
-    "OrderTerms.execution": a_choice("LIVE", required=False, not_taken=(2, 3)),
+    "OrderTerms.execution": a_choice("LIVE, DARK, ALERT", required=False),
     "OrderTerms.stop_px": [Bad(value, "UNSUPPORTED", WHY) for value in ("100", "NaN", "x" * MEGABYTE)],
     "OrderTerms.trail": NotTaken(),
     "OrderTerms.expire_time": [
@@ -171,8 +183,20 @@ ROWS: dict[str, Row] = {
         Bad([EXEC_INST_POST_ONLY, EXEC_INST_POST_ONLY], "MALFORMED", "twice: POST_ONLY"),
         Bad([EXEC_INST_POST_ONLY] * 100_000, "MALFORMED", "twice: POST_ONLY"),
     ],
-    "OrderTerms.trigger": NotTaken(),
-    "OrderTerms.max_slippage": [Bad(value, "UNSUPPORTED", WHY) for value in ("0", "1", "NaN", "x" * MEGABYTE)],
+    "OrderTerms.trigger": [
+        Bad(Trigger(price="100"), "UNSUPPORTED", "only DARK and ALERT have one"),
+        Bad(None, "REQUIRED", "required with DARK", given=held_dark),
+    ],
+    "Trigger.price": a_number(),
+    "Trigger.signal": [Bad(value, "UNSUPPORTED", WHY) for value in ("sma", "x" * MEGABYTE)],
+    "Trigger.signal_level": [Bad(value, "UNSUPPORTED", WHY) for value in ("1", "NaN", "x" * MEGABYTE)],
+    "Trigger.source": a_choice("DEFAULT, BID, ASK, LAST", required=False),
+    "Trigger.direction": a_choice("UP, DOWN", required=False),
+    "OrderTerms.max_slippage": [
+        Bad("1", "UNSUPPORTED", "only DARK has one"),
+        *(Bad(value, "MALFORMED", "max_slippage", given=held_dark) for value in ("NaN", "1e3", "x" * MEGABYTE)),
+        *(Bad(value, "OUT_OF_RANGE", ">= 0", given=held_dark) for value in ("-1", "1000000000000000")),
+    ],
     "OrderTerms.route": [
         Bad(1, "UNSUPPORTED", WHY),
         *(Bad(value, "UNKNOWN_VALUE", WHY) for value in (99, -1)),
@@ -188,10 +212,10 @@ ROWS: dict[str, Row] = {
     "Modify.order_qty": a_number(required=False),
     "Modify.limit_px": a_number(required=False),
     "Modify.stop_px": [Bad(value, "UNSUPPORTED", WHY) for value in ("100", "NaN", "x" * MEGABYTE)],
-    "Modify.trigger": NotTaken(),
+    "Modify.trigger": [Bad(Trigger(), "REQUIRED", "required", where="modify.trigger.price")],
     "Modify.execution": [
-        *(Bad(value, "UNSUPPORTED", WHY) for value in (1, 2, 3)),
-        *(Bad(value, "UNKNOWN_VALUE", WHY) for value in (99, -1)),
+        Bad(3, "UNSUPPORTED", "becomes no alert"),
+        *(Bad(value, "UNKNOWN_VALUE", "LIVE, DARK, ALERT") for value in (99, -1)),
     ],
     "Cancel.order": [Bad(OrderKey(), "REQUIRED", "order_id or client_order_id")],
     "OrderKey.order_id": an_id(),
@@ -202,7 +226,7 @@ ROWS: dict[str, Row] = {
     "SubmitOrderRequest.wait_for": a_choice("COMMITTED, ACKED, DONE", required=False),
     "SubmitOrderRequest.command_id": an_id(required=False),
     "ModifyOrderRequest.client_id": an_id(),
-    "ModifyOrderRequest.modify": [Bad(Modify(), "REQUIRED", "order_qty or a limit_px")],
+    "ModifyOrderRequest.modify": [Bad(Modify(), "REQUIRED", "a trigger or an execution")],
     "ModifyOrderRequest.wait_for": a_choice("COMMITTED, ACKED, DONE", required=False),
     "ModifyOrderRequest.command_id": an_id(required=False),
     "CancelOrderRequest.client_id": an_id(),
@@ -469,6 +493,8 @@ def _spoiled(place: Place, value: Any, also: Callable[[Any], None] | None) -> It
                 break
             if field.message_type is Timestamp.DESCRIPTOR and isinstance(parent, OrderTerms):
                 with_gtd(parent)
+            if field.message_type is Trigger.DESCRIPTOR:
+                with_trigger(parent)
             child = getattr(parent, field.name)
             parent = (child[0] if child else child.add()) if field.is_repeated else child
         else:

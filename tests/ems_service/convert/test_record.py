@@ -16,11 +16,11 @@ from ems_service.core.inputs import Cause
 from ems_service.core.order import NOT_WAITING, CancelStage
 from ems_service.core.positions import Position, after_fill
 from ems_service.core.state import State
-from ems_service.core.values import BrokerState, Environment, Fate, FillFlag, Liquidity, Money, Reason
+from ems_service.core.values import BrokerState, Environment, Fate, FeedState, FillFlag, Liquidity, Money, Reason
 from pitline.ems.v1 import event_pb2
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
 from pitline.types.v1 import order_pb2
-from support.ems_core import JOURNAL_ID, NOON_NS, SECOND_NS, Core, connected, picture, terms
+from support.ems_core import JOURNAL_ID, NOON_NS, SECOND_NS, Core, alert, connected, dark, picture, terms
 
 USD = Money(Decimal("0.25"), "USD")
 EVENT_KINDS = {
@@ -85,6 +85,18 @@ def _eventful() -> Core:
     core.has_external("X1", terms(qty="2.5"), "0.5")
     core.reports_position("77", "90")
     core.adopt_position()
+    core.trade("90")
+    core.submit("O", dark("95", max_slippage="1"))
+    core.submit("P", alert("94"))
+    core.submit("Q", dark("80", expire_time_ns=core.now_ns + SECOND_NS))
+    key = inputs.OrderKey(client_order_id="O", client_id="alice")
+    core.take(inputs.Modify(Cause("local", "alice"), key, Decimal(2), None))
+    core.feed(FeedState.STALE)
+    core.feed(FeedState.FRESH)
+    core.feed(FeedState.HALTED)
+    core.trade("90")
+    core.feed(FeedState.FRESH)
+    core.trade("95")
     core.accept("store-2")
     return core
 
@@ -120,7 +132,8 @@ def test_a_new_order_reads_back_whole() -> None:
     told = to_event(to_record(core.happened[-1]), State(JOURNAL_ID))
     assert isinstance(told, events.OrderRouted)
     assert told.order.principal == "local"
-    expected = {**asdict(core.order("A")), "update_time_ns": 0, "last_seq": 0, "wait_stage": NOT_WAITING}
+    unfolded = {"update_time_ns": 0, "last_seq": 0, "wait_stage": NOT_WAITING, "routed_time_ns": 0}
+    expected = {**asdict(core.order("A")), **unfolded}
     assert asdict(told.order) == expected
 
 

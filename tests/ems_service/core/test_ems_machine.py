@@ -7,8 +7,8 @@ import pytest
 from hypothesis import Phase, settings
 
 from ems_service.core.inputs import Cause
-from ems_service.core.values import BrokerState, Fate, Side
-from support.ems_core import terms
+from ems_service.core.values import BrokerState, Fate, FeedState, Placement, Side
+from support.ems_core import dark, terms
 from support.ems_machine import ACCOUNTS, ANSWERS, MODIFY_ANSWERS, NAMES, TALKS, EmsMachine
 
 # Without Phase.shrink, which takes minutes: add it to get the shortest story of a failure.
@@ -20,8 +20,10 @@ test_whatever_is_said_the_books_add_up = EmsMachine.TestCase
 PLAYS = {
     "submit": 8, "cancel": 5, "modify": 6, "ack": 5, "answer": 3, "modified": 5, "fill": 6, "recover": 2, "venue": 1,
     "venue up": 1, "fate": 1, "talk": 1, "restart": 1,
+    "dark": 5, "tick": 8, "feed": 1, "go live": 1, "time": 1,
 }  # fmt: skip
 """About as often as they happen to orders."""
+TICKS = [Decimal(price) for price in ("94", "95", "100", "105")]
 QTYS = [Decimal(qty) for qty in ("0.5", "1", "2.5", "4")]
 
 
@@ -45,6 +47,16 @@ def _play(machine: EmsMachine, play: str, dice: Random) -> None:
     match play:
         case "submit":
             machine.submits(alice, dice.choice(NAMES), terms(Side.BUY, "2.5", dice.choice(["100", ""])))
+        case "dark":
+            machine.submits(alice, dice.choice(NAMES), dark(dice.choice(["95", "105"]), dice.choice(list(Side))))
+        case "tick":
+            machine.ticks(*(dice.choice([None, *TICKS]) for _ in range(3)))
+        case "feed":
+            machine.feed_changes(dice.choice([FeedState.FRESH, *FeedState]))
+        case "go live":
+            machine.modifies(alice, number, None, Decimal(100), None, Placement.LIVE)
+        case "time":
+            machine.time_passes()
         case "cancel":
             machine.cancels(alice, "A", number, by_name=False)
         case "modify":

@@ -22,8 +22,9 @@ from ems_service.core.events import Event
 from ems_service.core.fold import evolve
 from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Listing, Market, Offer
-from ems_service.core.order import CancelStage, Order, Terms
+from ems_service.core.order import CancelStage, Order
 from ems_service.core.state import State
+from ems_service.core.terms import Terms
 from ems_service.core.values import (
     BrokerState,
     Environment,

@@ -20,18 +20,20 @@ from support.ems_lines import standing
 
 # What follows from each status; "-": the order stays as it is whatever the broker says. FIX 4.4 volume 4, appendix D.
 # Columns: ack, reject, fill, fill all, cancel sent, cancel, cancel reject, expire, deny, modify sent, modify,
-# modify done, modify reject, unfill.
+# modify done, modify reject, unfill, dark fire, alert fire.
 TABLE = """
-PENDING_NEW       WORKING  REJECTED  -                 -       -               CANCELED  -        EXPIRED  DENIED  -                -               -       - -
-WORKING           -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         -       - -
-PARTIALLY_FILLED  -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         FILLED  - WORKING
-PENDING_CANCEL    -        REJECTED  PENDING_CANCEL    FILLED  PENDING_CANCEL  CANCELED  WORKING  EXPIRED  -       -                PENDING_CANCEL  FILLED  - PENDING_CANCEL
-PENDING_REPLACE   -        REJECTED  PENDING_REPLACE   FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       -                WORKING         FILLED  WORKING PENDING_REPLACE
-FILLED            -        -         -                 FILLED  -               -         -        -        -       -                WORKING         FILLED  - CANCELED
-CANCELED          -        -         CANCELED          FILLED  -               -         -        -        -       -                -               -       - CANCELED
-REJECTED          -        -         REJECTED          FILLED  -               -         -        -        -       -                -               -       - REJECTED
-DENIED            -        -         DENIED            FILLED  -               -         -        -        -       -                -               -       - DENIED
-EXPIRED           -        -         EXPIRED           FILLED  -               -         -        -        -       -                -               -       - EXPIRED
+PENDING_NEW       WORKING  REJECTED  -                 -       -               CANCELED  -        EXPIRED  DENIED  -                -               -       -        -                -            -
+WORKING           -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         -       -        -                -            -
+PARTIALLY_FILLED  -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         FILLED  -        WORKING          -            -
+PENDING_CANCEL    -        REJECTED  PENDING_CANCEL    FILLED  PENDING_CANCEL  CANCELED  WORKING  EXPIRED  -       -                PENDING_CANCEL  FILLED  -        PENDING_CANCEL   -            -
+PENDING_REPLACE   -        REJECTED  PENDING_REPLACE   FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       -                WORKING         FILLED  WORKING  PENDING_REPLACE  -            -
+FILLED            -        -         -                 FILLED  -               -         -        -        -       -                WORKING         FILLED  -        CANCELED         -            -
+CANCELED          -        -         CANCELED          FILLED  -               -         -        -        -       -                -               -       -        CANCELED         -            -
+REJECTED          -        -         REJECTED          FILLED  -               -         -        -        -       -                -               -       -        REJECTED         -            -
+DENIED            -        -         DENIED            FILLED  -               -         -        -        -       -                -               -       -        DENIED           -            -
+EXPIRED           -        -         EXPIRED           FILLED  -               -         -        -        -       -                -               -       -        EXPIRED          -            -
+DARK              -        -         -                 -       -               CANCELED  -        EXPIRED  DENIED  -                DARK            -       -        -                PENDING_NEW  TRIGGERED
+TRIGGERED         -        -         -                 -       -               -         -        -        -       -                -               -       -        -                -            -
 """  # noqa: E501
 TRIGGERS = (
     Trigger.ACK,
@@ -48,6 +50,8 @@ TRIGGERS = (
     Trigger.MODIFY_DONE,
     Trigger.MODIFY_REJECT,
     Trigger.UNFILL,
+    Trigger.DARK_FIRE,
+    Trigger.ALERT_FIRE,
 )
 ROWS = [
     pytest.param(
@@ -83,8 +87,8 @@ def test_nothing_but_a_fill_or_its_correction_or_a_crossing_raise_moves_an_order
     }
 
 
-def test_five_statuses_end_an_order() -> None:
-    assert {status.name for status in ENDED} == {"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED"}
+def test_six_statuses_end_an_order() -> None:
+    assert {status.name for status in ENDED} == {"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "TRIGGERED"}
 
 
 def test_a_refused_cancel_leaves_what_was_part_filled_part_filled() -> None:

@@ -8,7 +8,7 @@ import pytest
 from ems_service.core import events
 from ems_service.core.inputs import Cause, Modify, OrderKey, Submit
 from ems_service.core.market import Listing, Offer
-from ems_service.core.order import Terms
+from ems_service.core.terms import Terms
 from ems_service.core.values import BrokerState, OrdType, Reason, Side, TimeInForce
 from support.ems_core import ALICE, LISTING, NOON_NS, OFFER, PRINCIPAL, SYMBOL, Core, connected, picture, terms
 

@@ -10,17 +10,21 @@ from google.protobuf.descriptor import EnumDescriptor
 from ems_service.core import values
 from ems_service.core.values import (
     BrokerState,
+    Direction,
     Environment,
     ExecInst,
     Fate,
+    FeedState,
     FillFlag,
     InDoubt,
     Liquidity,
     OrderStatus,
     OrdType,
+    Placement,
     Reason,
     Side,
     TimeInForce,
+    TriggerSource,
     add,
     divide,
     multiply,
@@ -29,10 +33,14 @@ from ems_service.core.values import (
 )
 from pitline.broker.v1 import event_pb2 as broker_event_pb2
 from pitline.ems.v1 import event_pb2
-from pitline.types.v1 import account_pb2, execution_pb2, order_pb2, reason_pb2
+from pitline.types.v1 import account_pb2, execution_pb2, market_pb2, order_pb2, reason_pb2
 
 CONTRACT: dict[type[IntEnum], list[tuple[EnumDescriptor, str]]] = {
     Side: [(order_pb2.Side.DESCRIPTOR, "SIDE_")],
+    Placement: [(order_pb2.Execution.DESCRIPTOR, "EXECUTION_")],
+    TriggerSource: [(order_pb2.TriggerSource.DESCRIPTOR, "TRIGGER_SOURCE_")],
+    Direction: [(order_pb2.TriggerDirection.DESCRIPTOR, "TRIGGER_DIRECTION_")],
+    FeedState: [(market_pb2.FeedState.DESCRIPTOR, "FEED_STATE_")],
     OrdType: [(order_pb2.OrdType.DESCRIPTOR, "ORD_TYPE_")],
     TimeInForce: [(order_pb2.TimeInForce.DESCRIPTOR, "TIME_IN_FORCE_")],
     ExecInst: [(order_pb2.ExecInst.DESCRIPTOR, "EXEC_INST_")],

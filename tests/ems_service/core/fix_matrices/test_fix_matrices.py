@@ -20,8 +20,9 @@ from ems_service.core import ems, events, inputs
 from ems_service.core.events import OrderEvent
 from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Listing, Market, Offer
-from ems_service.core.order import Order, OrderState, Terms
+from ems_service.core.order import Order, OrderState
 from ems_service.core.state import State
+from ems_service.core.terms import Terms
 from ems_service.core.values import (
     BrokerState,
     Environment,

@@ -218,19 +218,23 @@ class OnLossChanged(_message.Message):
 
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CANCEL_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    INCLUDES_DARK_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Which client."""
     cancel_after_seconds: _builtins.int
     """Its open orders are canceled after this grace, seconds; absent: they stand."""
+    includes_dark: _builtins.bool
+    """Its dark orders and alerts too."""
     def __init__(
         self,
         *,
         client_id: _builtins.str = ...,
         cancel_after_seconds: _builtins.int | None = ...,
+        includes_dark: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cancel_after_seconds", b"_cancel_after_seconds", "cancel_after_seconds", b"cancel_after_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cancel_after_seconds", b"_cancel_after_seconds", "cancel_after_seconds", b"cancel_after_seconds", "client_id", b"client_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cancel_after_seconds", b"_cancel_after_seconds", "cancel_after_seconds", b"cancel_after_seconds", "client_id", b"client_id", "includes_dark", b"includes_dark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cancel_after_seconds: _TypeAlias = _typing.Literal["cancel_after_seconds"]  # noqa: Y015
     _WhichOneofArgType__cancel_after_seconds: _TypeAlias = _typing.Literal["_cancel_after_seconds", b"_cancel_after_seconds"]  # noqa: Y015
@@ -356,6 +360,9 @@ class StoredOrder(_message.Message):
     FILLS_FIELD_NUMBER: _builtins.int
     WAIT_STAGE_FIELD_NUMBER: _builtins.int
     WAIT_SINCE_NS_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    BLIND_FIELD_NUMBER: _builtins.int
+    ROUTED_TIME_NS_FIELD_NUMBER: _builtins.int
     principal: _builtins.str
     """Whose order it is."""
     cancels: _builtins.int
@@ -372,6 +379,10 @@ class StoredOrder(_message.Message):
     """How often its broker was asked in vain for an answer that it owes; absent: it owes none."""
     wait_since_ns: _builtins.int
     """Since when it has owed the answer in this stage, EMS time, nanoseconds since 1970."""
+    blind: _reason_pb2.Reason.ValueType
+    """Why its owner was told that its price cannot be judged now."""
+    routed_time_ns: _builtins.int
+    """When it went on its way to its broker, EMS time, nanoseconds since 1970; 0: it did not."""
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """What clients see."""
@@ -388,6 +399,10 @@ class StoredOrder(_message.Message):
     def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___StandingFill]:
         """Its fills that stand."""
 
+    @_builtins.property
+    def asked(self) -> _order_pb2.OrderTerms:
+        """The terms with which it began, where they are not those in force."""
+
     def __init__(
         self,
         *,
@@ -403,10 +418,13 @@ class StoredOrder(_message.Message):
         fills: _abc.Iterable[Global___StandingFill] | None = ...,
         wait_stage: _builtins.int | None = ...,
         wait_since_ns: _builtins.int = ...,
+        asked: _order_pb2.OrderTerms | None = ...,
+        blind: _reason_pb2.Reason.ValueType = ...,
+        routed_time_ns: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "wait_stage", b"wait_stage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage", "asked", b"asked", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "wait_stage", b"wait_stage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage", "cancel_reason", b"cancel_reason", "cancels", b"cancels", "fills", b"fills", "modifies", b"modifies", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "outstanding", b"outstanding", "principal", b"principal", "routed", b"routed", "wait_since_ns", b"wait_since_ns", "wait_stage", b"wait_stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage", "asked", b"asked", "blind", b"blind", "cancel_reason", b"cancel_reason", "cancels", b"cancels", "fills", b"fills", "modifies", b"modifies", "modify_sent", b"modify_sent", "modify_stashed", b"modify_stashed", "order", b"order", "outstanding", b"outstanding", "principal", b"principal", "routed", b"routed", "routed_time_ns", b"routed_time_ns", "wait_since_ns", b"wait_since_ns", "wait_stage", b"wait_stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__wait_stage: _TypeAlias = _typing.Literal["wait_stage"]  # noqa: Y015
     _WhichOneofArgType__wait_stage: _TypeAlias = _typing.Literal["_wait_stage", b"_wait_stage"]  # noqa: Y015
@@ -659,22 +677,26 @@ class LossGrace(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CANCEL_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    INCLUDES_DARK_FIELD_NUMBER: _builtins.int
     principal: _builtins.str
     """Who is behind the client."""
     client_id: _builtins.str
     """Which client."""
     cancel_after_seconds: _builtins.int
     """The grace, seconds."""
+    includes_dark: _builtins.bool
+    """Its dark orders and alerts too."""
     def __init__(
         self,
         *,
         principal: _builtins.str = ...,
         client_id: _builtins.str = ...,
         cancel_after_seconds: _builtins.int = ...,
+        includes_dark: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_after_seconds", b"cancel_after_seconds", "client_id", b"client_id", "principal", b"principal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_after_seconds", b"cancel_after_seconds", "client_id", b"client_id", "includes_dark", b"includes_dark", "principal", b"principal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,47 @@
+"""Market updates as the core takes them: prices, and whether they can be believed.
+
+Called by `dark_feed.py` for the instruments that somebody waits for. What does not concern a trigger is None, and what
+cannot be read is none.
+"""
+
+from decimal import Decimal
+
+from ems_service.convert.scalars import member, time_ns
+from ems_service.core.inputs import Cause, FeedChanged, Ticked
+from ems_service.core.values import FeedState
+from pitline.types.v1 import market_pb2
+from pitline_rpc.decimals import DecimalError, parse
+
+_CAUSE = Cause()
+"""Of every tick: nobody reads more of it."""
+
+
+def to_input(broker: str, encoded: bytes) -> Ticked | FeedChanged | None:
+    """An update as a consumer of a feed gets it."""
+    update = market_pb2.MarketUpdate.FromString(encoded)
+    symbol = update.key.symbol
+    match update.WhichOneof("change"):
+        case "quote":
+            bid, ask = _price(update.quote.bid_px), _price(update.quote.ask_px)
+            return Ticked(_CAUSE, broker, symbol, bid, ask, None, time_ns(update.market_time), update.snapshot)
+        case "trade":
+            last = _price(update.trade.price)
+            if last is None:
+                return None
+            return Ticked(_CAUSE, broker, symbol, None, None, last, time_ns(update.market_time), update.snapshot)
+        case "feed_state":
+            state = member(FeedState, update.feed_state)
+            if state is None or (update.snapshot and state is FeedState.DOWN):
+                return None  # not connected yet, which is no loss
+            return FeedChanged(_CAUSE, broker, symbol, state)
+        case _:
+            return None
+
+
+def _price(text: str) -> Decimal | None:
+    """A price > 0; None where there is none, or none that a market can have."""
+    try:
+        price = parse(text) if text else None
+    except DecimalError:
+        return None
+    return price if price is not None and price > 0 else None

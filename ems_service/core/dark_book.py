@@ -1,0 +1,181 @@
+"""Where dark orders and alerts wait: by instrument, by the prices that they watch, and by direction, nearest first.
+
+Kept by the fold, looked at by `dark.py`. Invariant: an order is here exactly while its status is DARK. A tick that
+fires nothing costs one comparison with the nearest triggers; adding and removing cost O(log n).
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from sortedcontainers import SortedList
+
+from ems_service.core.order import Order
+from ems_service.core.terms import Terms
+from ems_service.core.values import Direction, Placement, Side, TriggerSource
+
+_UNREACHED = Decimal("Infinity")
+_Entry = tuple[Decimal, int, Order]
+"""Trigger, negated for DOWN, and the order's number: the nearest first, and of equal ones the oldest."""
+
+_WATCHED = {
+    TriggerSource.BID: ("bid",),
+    TriggerSource.ASK: ("ask",),
+    TriggerSource.LAST: ("last",),
+}
+
+
+def watched(terms: Terms) -> tuple[str, ...]:
+    """The prices that fire terms with a condition: one or two of bid, ask and last."""
+    condition = terms.condition
+    assert condition is not None
+    if condition.source is not TriggerSource.DEFAULT:
+        return _WATCHED[condition.source]
+    if condition.execution is Placement.ALERT:
+        return ("last",)
+    return ("ask", "last") if terms.side is Side.BUY else ("bid", "last")
+
+
+class Reach:
+    """What watches one price: nothing fires while `down` < price < `up`."""
+
+    __slots__ = ("down", "downward", "up", "upward")
+
+    def __init__(self) -> None:
+        self.up = _UNREACHED
+        self.down = -_UNREACHED
+        self.upward: list[SortedList[_Entry]] = []
+        self.downward: list[SortedList[_Entry]] = []
+
+    def due(self, price: Decimal) -> list[Order]:
+        """What a price fires, rising triggers first, each direction by trigger, then age."""
+        if self.down < price < self.up:
+            return []
+        found: list[Order] = []
+        for ladders, bound in ((self.upward, price), (self.downward, price.copy_negate())):
+            entries = [entry for ladder in ladders for entry in _up_to(ladder, bound)]
+            entries.sort(key=_by_trigger_and_age)
+            found += [order for _, _, order in entries]
+        return found
+
+    def measure(self) -> None:
+        """Find the nearest triggers anew."""
+        self.up = min((ladder[0][0] for ladder in self.upward if ladder), default=_UNREACHED)
+        self.down = max((ladder[0][0].copy_negate() for ladder in self.downward if ladder), default=-_UNREACHED)
+
+
+def _up_to(ladder: "SortedList[_Entry]", bound: Decimal) -> Iterator[_Entry]:
+    for entry in ladder:
+        if entry[0] > bound:
+            return
+        yield entry
+
+
+def _by_trigger_and_age(entry: _Entry) -> tuple[Decimal, int]:
+    return entry[:2]
+
+
+class InstrumentBook:
+    """What waits for the prices of one instrument."""
+
+    __slots__ = ("_ladders", "ask", "bid", "last", "orders")
+
+    def __init__(self) -> None:
+        self.orders: dict[int, Order] = {}
+        """By number."""
+        self.bid, self.ask, self.last = Reach(), Reach(), Reach()
+        self._ladders: dict[tuple[tuple[str, ...], Direction], SortedList[_Entry]] = {}
+
+    def add(self, order: Order) -> None:
+        """The order waits."""
+        self.orders[order.number] = order
+        self._ladder(order).add(_entry(order))
+        self._measure(order)
+
+    def remove(self, order: Order) -> None:
+        """The order, whose condition is as it was when it was added, waits no longer."""
+        del self.orders[order.number]
+        self._ladder(order).remove(_entry(order))
+        self._measure(order)
+
+    def _ladder(self, order: Order) -> "SortedList[_Entry]":
+        condition = order.terms.condition
+        assert condition is not None, order.order_id
+        prices = watched(order.terms)
+        ladder = self._ladders.get((prices, condition.direction))
+        if ladder is None:
+            ladder = self._ladders[prices, condition.direction] = SortedList()
+            for price in prices:
+                reach: Reach = getattr(self, price)
+                (reach.upward if condition.direction is Direction.UP else reach.downward).append(ladder)
+        return ladder
+
+    def _measure(self, order: Order) -> None:
+        for price in watched(order.terms):
+            reach: Reach = getattr(self, price)
+            reach.measure()
+
+
+def _entry(order: Order) -> _Entry:
+    condition = order.terms.condition
+    assert condition is not None, order.order_id
+    trigger_px = condition.trigger_px
+    return (trigger_px if condition.direction is Direction.UP else trigger_px.copy_negate()), order.number, order
+
+
+class DarkBook:
+    """All that waits here. `turns` counts how often an instrument came to have orders or to have none."""
+
+    __slots__ = ("books", "expiring", "turns")
+
+    def __init__(self) -> None:
+        self.books: dict[tuple[str, str], InstrumentBook] = {}
+        """By (broker, symbol); of instruments that have orders."""
+        self.expiring: SortedList[tuple[int, int, Order]] = SortedList()
+        """(expire time, number, order) of those that are GTD, the first to expire first."""
+        self.turns = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DarkBook) and repr(self) == repr(other)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # it changes
+
+    def __repr__(self) -> str:
+        books = {instrument: sorted(book.orders) for instrument, book in self.books.items()}
+        return f"DarkBook({books}, {[number for _, number, _ in self.expiring]})"
+
+    def __len__(self) -> int:
+        return sum(len(book.orders) for book in self.books.values())
+
+    def __contains__(self, order: Order) -> bool:
+        book = self.books.get((order.broker, order.terms.symbol))
+        return book is not None and order.number in book.orders
+
+    def add(self, order: Order) -> None:
+        """The order waits from now on."""
+        instrument = (order.broker, order.terms.symbol)
+        book = self.books.get(instrument)
+        if book is None:
+            book = self.books[instrument] = InstrumentBook()
+            self.turns += 1
+        book.add(order)
+        if order.terms.expire_time_ns is not None:
+            self.expiring.add((order.terms.expire_time_ns, order.number, order))
+
+    def discard(self, order: Order) -> None:
+        """The order waits no longer, if it did. Called before its terms change."""
+        if order not in self:
+            return
+        instrument = (order.broker, order.terms.symbol)
+        book = self.books[instrument]
+        book.remove(order)
+        if not book.orders:
+            del self.books[instrument]
+            self.turns += 1
+        if order.terms.expire_time_ns is not None:
+            self.expiring.remove((order.terms.expire_time_ns, order.number, order))
+
+    def waiting_at(self, broker: str) -> list[Order]:
+        """Dark orders and alerts of a broker, oldest first."""
+        found = [order for (name, _), book in self.books.items() if name == broker for order in book.orders.values()]
+        found.sort(key=lambda order: order.number)
+        return found

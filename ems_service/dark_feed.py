@@ -1,0 +1,107 @@
+"""The prices that dark orders and alerts wait for: a consumer of the feeds within the EMS, so that they fire with no
+client attached.
+
+Told by the engine which instruments have orders that wait; puts each change of those markets into the engine.
+Invariant: an instrument's feed is held as long as an order waits for its prices.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ems_service.convert.tick import to_input
+from ems_service.core.inputs import Cause, FeedChanged, Submit
+from ems_service.core.values import Direction, FeedState
+from ems_service.engine import Engine
+from ems_service.feeds.feed import Feed
+from ems_service.feeds.tap import Burst, Wants
+from ems_service.limits import FIRST_PRICE_HELD_SECONDS, FIRST_PRICE_SECONDS_MAX
+
+Instrument = tuple[str, str]
+"""(broker, symbol)."""
+
+
+class DarkFeed:
+    """A Lookout of the engine. `feeds` are by broker."""
+
+    def __init__(self, feeds: Mapping[str, Feed], engine: Engine) -> None:
+        self._feeds = feeds
+        self._engine = engine
+        self._held: dict[Instrument, _Taker] = {}
+        self._waited: frozenset[Instrument] = frozenset()
+
+    def watch(self, instruments: frozenset[Instrument]) -> None:
+        """From now on orders wait for the prices of these, and of no others."""
+        self._waited = instruments
+        for instrument in instruments:
+            if instrument[0] in self._feeds:
+                self._hold(instrument)
+        for instrument in tuple(self._held):
+            self._release_if_unused(instrument)
+
+    async def first_price(self, given: Submit) -> None:
+        """Wait, for a moment at most, until a dark order or an alert that names no direction can be given one. The feed
+        is held a little longer than that, so that who submits again does not wait again.
+        """
+        condition = given.terms.condition
+        if condition is None or condition.direction is not Direction.UNSPECIFIED:
+            return
+        instrument = (given.terms.account.partition(".")[0], given.terms.symbol)
+        offer = self._engine.market.offers.get(instrument[0])
+        if offer is None or instrument[1] not in offer.listings:
+            return  # the core refuses it
+        taker = self._hold(instrument)
+        if taker.waited_for:
+            return
+        taker.users += 1
+        asyncio.get_running_loop().call_later(FIRST_PRICE_HELD_SECONDS, self._left, instrument, taker)
+        with suppress(TimeoutError):  # without a price the core says what follows
+            async with asyncio.timeout(FIRST_PRICE_SECONDS_MAX):
+                await taker.priced.wait()
+        taker.waited_for = True
+
+    def _left(self, instrument: Instrument, taker: "_Taker") -> None:
+        taker.users -= 1
+        self._release_if_unused(instrument)
+
+    def _hold(self, instrument: Instrument) -> "_Taker":
+        taker = self._held.get(instrument)
+        if taker is None:
+            broker, symbol = instrument
+            taker = self._held[instrument] = _Taker(broker, self._engine)
+            self._feeds[broker].subscribe(symbol, taker)
+        return taker
+
+    def _release_if_unused(self, instrument: Instrument) -> None:
+        taker = self._held.get(instrument)
+        if taker is not None and not taker.users and instrument not in self._waited:
+            del self._held[instrument]
+            broker, symbol = instrument
+            self._feeds[broker].unsubscribe(symbol, taker)
+            self._engine.put(FeedChanged(Cause(), broker, symbol, FeedState.DOWN))  # nobody keeps the prices fresh
+
+
+class _Taker:
+    """Puts the updates of one instrument into the engine. `users` want it beside the orders that wait."""
+
+    def __init__(self, broker: str, engine: Engine) -> None:
+        self.wants = Wants(trades=True)
+        self.users = 0
+        self.waited_for = False
+        self.priced = asyncio.Event()
+        self._broker = broker
+        self._engine = engine
+
+    def put(self, burst: Burst) -> None:
+        """What happened, into the engine; never waits."""
+        for update in burst.updates:
+            given = to_input(self._broker, update)
+            if given is None:
+                continue
+            self._engine.put(given)
+            if not isinstance(given, FeedChanged):
+                self.waited_for = True
+                self.priced.set()
+
+    def close(self) -> None:
+        """Nothing is kept here."""
