@@ -17,6 +17,7 @@ from ems_service.convert import broker as broker_messages
 from ems_service.convert.record import Record, to_record
 from ems_service.core import ems, events
 from ems_service.core.events import Decision, Event, OrderEvent
+from ems_service.core.group import GroupKey
 from ems_service.core.inputs import Cause, Input, TimePassed
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage
@@ -105,7 +106,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiting: dict[str | GroupKey, list[asyncio.Future[None]]] = {}
 
     def put(self, given: Input, answered: Callable[[Decision], None] | None = None) -> None:
         """Give an input. `answered` hears what was decided, after the commit, when the events are on their way."""
@@ -135,17 +136,17 @@ class Engine:
         """Wait until the inbox has room. Clients' streams wait here before they read on; brokers' never do."""
         await self._room.wait()
 
-    async def changed(self, order_id: str) -> None:
-        """Wait for the next committed event of an order."""
+    async def changed(self, of: str | GroupKey) -> None:
+        """Wait for the next committed event of an order, by its order_id, or of a group."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiters = self._waiting.setdefault(order_id, [])
+        waiters = self._waiting.setdefault(of, [])
         waiters.append(waiter)
         try:
             await waiter
         finally:
             waiters.remove(waiter)
-            if not waiters and self._waiting.get(order_id) is waiters:
-                del self._waiting[order_id]
+            if not waiters and self._waiting.get(of) is waiters:
+                del self._waiting[of]
 
     async def run(self) -> None:
         """Work until canceled. What comes out of here as an error ends the process: the journal is the truth, not
@@ -221,8 +222,13 @@ class Engine:
     def _tell_waiting(self, happened: Iterable[Event]) -> None:
         for event in happened:
             if isinstance(event, OrderEvent):
-                for waiter in self._waiting.get(event.order.order_id, ()):
-                    _settle(waiter, None)
+                waiters = self._waiting.get(event.order.order_id, ())
+            elif isinstance(event, events.GroupStatus):
+                waiters = self._waiting.get(event.key, ())
+            else:
+                continue
+            for waiter in waiters:
+                _settle(waiter, None)
 
 
 def _settle(future: "asyncio.Future[T]", result: T) -> None:
@@ -275,12 +281,16 @@ _REQUESTS: dict[type[Event], Callable[[OrderEvent], bytes]] = {
 
 
 def _without_superseded(happened: list[Event]) -> list[Event]:
-    """Without each position_changed that a later one of the same group replaces: once per position and commit."""
-    last: dict[tuple[str, str], Event] = {}
+    """Without each position_changed and group_status that a later one of the same commit replaces: once per position or
+    group and commit.
+    """
+    last: dict[tuple[str, ...], Event] = {}
     for event in happened:
         if isinstance(event, events.PositionChanged):
             last[event.position.account, event.position.symbol] = event
+        elif isinstance(event, events.GroupStatus):
+            last[event.key] = event
     if not last:
         return happened
-    kept = set(map(id, last.values()))
-    return [event for event in happened if not isinstance(event, events.PositionChanged) or id(event) in kept]
+    kept, kinds = set(map(id, last.values())), (events.PositionChanged, events.GroupStatus)
+    return [event for event in happened if not isinstance(event, kinds) or id(event) in kept]

@@ -178,6 +178,7 @@ def _comparable(state: State) -> list[bytes]:
     ordered.positions = dict(sorted(state.positions.items()))
     ordered.balances = dict(sorted(state.balances.items()))
     ordered.cancel_after_seconds = dict(sorted(state.cancel_after_seconds.items()))
+    ordered.groups = state.groups
     ordered.cancel_dark = state.cancel_dark
     ordered.brokers = dict(sorted(state.brokers.items()))
     return list(to_parts(ordered))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ems_service.convert.group import set_status, standing_event
 from ems_service.convert.order import StateWriter, TermsWriter, set_execution, set_order, set_position
 from ems_service.convert.scalars import Refilled, set_money, set_time, text_or_none
 from ems_service.core import events
@@ -188,6 +189,10 @@ def _fill_broker_status(change: event_pb2.BrokerStatus, event: events.BrokerStat
     change.text = event.text
 
 
+def _fill_group_status(change: event_pb2.GroupStatus, event: events.GroupStatus) -> None:
+    set_status(change, event)
+
+
 def _nothing_more(change: object, event: Event) -> None:
     """The order's state, and terms where the kind has them, are all there is to say."""
 
@@ -260,6 +265,7 @@ _KINDS: dict[type[Event], _Kind] = {
     events.PositionAdopted: _kind("position_adopted", _fill_position),
     events.PositionMismatch: _kind("position_mismatch", _fill_position_mismatch),
     events.Balance: _kind("balance", _fill_balance),
+    events.GroupStatus: _kind("group_status", _fill_group_status),
     events.BrokerStatus: _kind("broker_status", _fill_broker_status),
 }
 
@@ -295,11 +301,13 @@ def encode(event: Event, account: str) -> bytes:
         held.state.write(event.after)
         if kind.terms is not None and held.terms is not None:
             held.terms.write(kind.terms(event))
+    elif isinstance(event, events.GroupStatus):
+        message.client_id = event.key[1]
     kind.fill(held.change, event)
     return message.SerializeToString()
 
 
-def answer(given: events.Refusal | events.Standing, now_ns: int) -> bytes:
+def answer(given: events.Answer, now_ns: int) -> bytes:
     """An answer as an event of one stream, seq 0."""
     message = event_pb2.Event(actor=given.cause.client_id, command_id=given.cause.command_id)
     set_time(message.time, now_ns)
@@ -316,4 +324,7 @@ def answer(given: events.Refusal | events.Standing, now_ns: int) -> bytes:
             StateWriter(message.state).write(order.state)
             message.snapshot_order.duplicate = True
             set_order(message.snapshot_order.order, order)
+        case events.GroupStanding():
+            message = standing_event(given)
+            set_time(message.time, now_ns)
     return message.SerializeToString()

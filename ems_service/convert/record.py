@@ -7,8 +7,10 @@ it. Invariant: a private event has no public bytes, and nothing secret is in pub
 from dataclasses import dataclass
 
 from ems_service.convert.event import encode, kind_number
+from ems_service.convert.group import selection, set_selection
 from ems_service.convert.order import NOTHING, Outstanding, outstanding
 from ems_service.convert.replay import decode
+from ems_service.convert.scalars import set_time, time_ns
 from ems_service.convert.snapshot import set_bound
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
@@ -52,6 +54,8 @@ def to_record(event: Event) -> Record:
     else:
         account, symbol = _concerns(event)
         owner, principal, changes = "", cause.principal, NOTHING
+        if isinstance(event, events.GroupStatus):
+            principal, owner, _ = event.key
     public, private = (frame(encode(event, account)), b"") if kind else (b"", _private(event))
     return Record(
         event.seq,
@@ -112,6 +116,13 @@ def to_event(record: Record, known: State) -> Event:
             seconds = asked.cancel_after_seconds if asked.HasField("cancel_after_seconds") else None
             caused = Cause(principal=record.principal, client_id=asked.client_id)
             return events.OnLossChanged(record.seq, record.time_ns, caused, seconds, asked.includes_dark)
+        case "group_opened":
+            begun = message.group_opened
+            caused = Cause(principal=record.principal, client_id=begun.client_id)
+            asked_for, deadline_ns = selection(begun.selection), time_ns(begun.deadline)
+            return events.GroupOpened(
+                record.seq, record.time_ns, caused, begun.group_id, asked_for, deadline_ns, tuple(begun.order_ids)
+            )
         case "request_sent_again":
             order = known.order(message.request_sent_again.order_id)
             return events.RequestSentAgain(*head, order, order.state)
@@ -150,6 +161,12 @@ def _private(event: Event) -> bytes:
             message.on_loss_changed.includes_dark = event.includes_dark
             if event.cancel_after_seconds is not None:
                 message.on_loss_changed.cancel_after_seconds = event.cancel_after_seconds
+        case events.GroupOpened():
+            begun = message.group_opened
+            begun.client_id, begun.group_id = event.cause.client_id, event.group_id
+            set_selection(begun.selection, event.selection)
+            set_time(begun.deadline, event.deadline_ns)
+            begun.order_ids.extend(event.order_ids)
         case events.RequestSentAgain():
             message.request_sent_again.order_id = event.order.order_id
         case events.DropRequested():

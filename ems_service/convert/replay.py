@@ -6,6 +6,7 @@ Called by `record` at a restart. Invariant: what is decoded folds like what was 
 from decimal import Decimal
 from typing import Any
 
+from ems_service.convert.group import tally
 from ems_service.convert.order import NOTHING, Outstanding, execution, position, state, terms
 from ems_service.convert.scalars import money, number, number_or_none, time_ns
 from ems_service.core import events
@@ -47,6 +48,11 @@ def decode(public: bytes, known: State, cause: Cause, event_time_ns: int, change
             return events.PositionAdopted(*head, position(change.position))
         case "balance":
             return events.Balance(*head, message.account, tuple(money(cash) for cash in change.cash))
+        case "group_status":
+            key = (cause.principal, message.client_id, change.group_id)
+            return events.GroupStatus(
+                *head, key, tally(change), change.pending, change.finished, change.deadline_exceeded
+            )
         case "broker_status":
             return events.BrokerStatus(*head, change.broker, BrokerState(change.state), change.text)
         case _:

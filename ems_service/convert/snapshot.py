@@ -7,6 +7,7 @@ equal to the one that was written; a test compares every field.
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
+from ems_service.convert.group import set_stored, stored
 from ems_service.convert.order import (
     Outstanding,
     TermsWriter,
@@ -20,6 +21,7 @@ from ems_service.convert.order import (
     terms,
 )
 from ems_service.convert.scalars import money, number, number_or_none, set_money, text_or_none, time_ns
+from ems_service.core.groups import add as add_group
 from ems_service.core.memory import take_back
 from ems_service.core.order import NOT_WAITING, Execution, Order
 from ems_service.core.state import Broker, Mismatch, Opening, State
@@ -173,6 +175,8 @@ def _ems(known: State) -> journal_pb2.EmsState:
         item = message.cash.add(account=account)
         for amount in cash:
             set_money(item.cash.add(), amount)
+    for group in known.groups.values():
+        set_stored(message.groups.add(), group)
     for (principal, client_id), seconds in known.cancel_after_seconds.items():
         includes_dark = (principal, client_id) in known.cancel_dark
         message.loss_graces.add(
@@ -211,6 +215,8 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
         known.positions[held.account, held.symbol] = position(held)
     for item in message.cash:
         known.balances[item.account] = tuple(money(amount) for amount in item.cash)
+    for item in message.groups:
+        add_group(known, stored(item))
     for item in message.loss_graces:
         known.cancel_after_seconds[item.principal, item.client_id] = item.cancel_after_seconds
         if item.includes_dark:

@@ -16,6 +16,7 @@ from ems_service.core import (
     doubt,
     external,
     fills,
+    groups,
     inputs,
     quarantine,
     recovery,
@@ -29,7 +30,8 @@ from ems_service.core.state import State
 
 def decide(state: State, given: Input, market: Market, now_ns: int) -> Decision:
     """What follows from an input. Looks, and changes nothing; the events have no seq yet."""
-    return _DECISIONS[type(given)](state, given, market, now_ns)
+    decision = _DECISIONS[type(given)](state, given, market, now_ns)
+    return groups.progress(state, decision, now_ns) if state.member_of and decision else decision
 
 
 def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
@@ -49,12 +51,17 @@ def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
 def next_deadline(state: State, market: Market) -> int | None:
     """EMS time at which TimePassed is to be given, nanoseconds; None when nothing waits for it."""
     expiring = state.dark.expiring
-    deadlines = (doubt.next_deadline(state, market), expiring[0][0] if expiring else None)
+    expiry = expiring[0][0] if expiring else None
+    deadlines = (doubt.next_deadline(state, market), groups.next_deadline(state), expiry)
     return min((deadline_ns for deadline_ns in deadlines if deadline_ns is not None), default=None)
 
 
 def _time_passed(state: State, given: inputs.TimePassed, market: Market, now_ns: int) -> Decision:
-    return [*doubt.time_passed(state, given, market, now_ns), *dark.expired(state, now_ns, given.cause)]
+    return [
+        *doubt.time_passed(state, given, market, now_ns),
+        *dark.expired(state, now_ns, given.cause),
+        *groups.overdue(state, now_ns, given.cause),
+    ]
 
 
 def _unhandled(state: State, given: inputs.Unhandled, market: Market, now_ns: int) -> Decision:
@@ -65,6 +72,7 @@ _DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
     inputs.Submit: commands.submit,
     inputs.Cancel: commands.cancel,
     inputs.Modify: commands.modify,
+    inputs.CancelGroup: groups.cancel_group,
     inputs.Disconnected: commands.disconnected,
     inputs.OnLoss: commands.on_loss,
     inputs.Acked: answers.acked,

@@ -27,6 +27,7 @@ from ems_service.core.dark_events import (
     DarkTriggered as DarkTriggered,
 )
 from ems_service.core.event import Event, OrderEvent
+from ems_service.core.group import Group, GroupKey, Selection, Tally
 from ems_service.core.inputs import Cause
 from ems_service.core.order import Execution, Order
 from ems_service.core.positions import Position
@@ -336,6 +337,29 @@ class StoreAccepted(Event):
 
 
 @dataclass(slots=True)
+class GroupOpened(Event):
+    """Private: the cause's client cancels these orders together."""
+
+    group_id: str
+    selection: Selection
+    deadline_ns: int
+    order_ids: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class GroupStatus(Event):
+    """What became of a group so far; of several in one commit only the last is stored. `finished`: the last member has
+    answered, or the deadline is over.
+    """
+
+    key: GroupKey
+    tally: Tally
+    pending: int
+    finished: bool
+    deadline_exceeded: bool
+
+
+@dataclass(slots=True)
 class Refusal:
     """An answer: the command was refused and nothing changed. `field` is a dotted path in Command."""
 
@@ -354,7 +378,15 @@ class Standing:
     order: Order
 
 
-Answer = Refusal | Standing
+@dataclass(slots=True)
+class GroupStanding:
+    """An answer: this group is known, and stands as it is."""
+
+    cause: Cause
+    group: Group
+
+
+Answer = Refusal | Standing | GroupStanding
 
 Decision = list[Event | Answer]
 """What follows from an input: events, not numbered yet, and answers to who asked."""

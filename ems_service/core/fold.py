@@ -7,6 +7,7 @@ whatever was decided why.
 from collections.abc import Callable
 from typing import Any
 
+from ems_service.core import groups
 from ems_service.core.events import (
     AlertOpened,
     Balance,
@@ -24,6 +25,8 @@ from ems_service.core.events import (
     ExternalOrder,
     FateAsked,
     FillQuarantined,
+    GroupOpened,
+    GroupStatus,
     ModifyRequested,
     OnLossChanged,
     OrderAcked,
@@ -60,6 +63,8 @@ def evolve(state: State, event: Event) -> None:
     state.seq = event.seq
     if isinstance(event, OrderEvent):
         _order(state, event)
+        if state.member_of:
+            groups.settle(state, event)
     fold = _FOLDS.get(type(event))
     if fold is not None:  # for the others the order's new state, or the moved cursor, is all there is
         fold(state, event)
@@ -360,4 +365,6 @@ _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     EpochStarted: _epoch_started,
     BrokerBound: _broker_bound,
     OnLossChanged: _on_loss_changed,
+    GroupOpened: groups.opened,
+    GroupStatus: groups.told,
 }

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import IntEnum
 
 from ems_service.core.cause import Cause
+from ems_service.core.group import Selection
 from ems_service.core.prices import FeedChanged, Ticked
 from ems_service.core.terms import Condition, Terms
 from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money, Placement, Reason
@@ -53,6 +54,18 @@ class Modify:
     limit_px: Decimal | None
     condition: Condition | None = None
     execution: Placement | None = None
+
+
+@dataclass(slots=True)
+class CancelGroup:
+    """A client cancels the orders of a selection and follows what becomes of them, for `deadline_seconds` >= 1 at
+    most.
+    """
+
+    cause: Cause
+    group_id: str
+    selection: Selection
+    deadline_seconds: int
 
 
 @dataclass(slots=True)
@@ -351,6 +364,7 @@ Input = (
     Submit
     | Cancel
     | Modify
+    | CancelGroup
     | Disconnected
     | OnLoss
     | Ticked

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ems_service.core.dark_book import DarkBook
+from ems_service.core.group import Group, GroupKey
 from ems_service.core.inputs import OrderKey
 from ems_service.core.order import Execution, Order, order_ref
 from ems_service.core.positions import Position
@@ -97,6 +98,12 @@ class State:
     """What the broker says it holds where that is not what we hold, by (account, symbol)."""
     accepted: dict[str, str] = field(default_factory=dict[str, str])
     """Store that an operator accepted last behind a broker's name."""
+    groups: dict[GroupKey, Group] = field(default_factory=dict[GroupKey, Group])
+    """Oldest first."""
+    open_groups: dict[GroupKey, None] = field(default_factory=dict[GroupKey, None])
+    """Those that are not finished."""
+    member_of: dict[str, tuple[GroupKey, ...]] = field(default_factory=dict[str, tuple[GroupKey, ...]])
+    """By order_id: groups that wait for the order's answer."""
     dark: DarkBook = field(default_factory=DarkBook)
     """Open orders that wait here for their price."""
 

@@ -11,7 +11,8 @@ import grpc.aio
 from ems_service.convert import command, report
 from ems_service.convert.checks import an_id_or_none, malformed
 from ems_service.convert.event import answer
-from ems_service.core.events import Decision, Event, OrderEvent, Standing
+from ems_service.convert.group import cancel_group
+from ems_service.core.events import Decision, Event, GroupStatus, OrderEvent, Standing
 from ems_service.core.inputs import Cause, OnLoss, Submit
 from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Engine
@@ -33,7 +34,7 @@ from pitline.types.v1 import reason_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
 
-_CONTRACT_ONLY = frozenset(("cancel_group", "submit_group"))
+_CONTRACT_ONLY = frozenset(("submit_group",))
 """Commands of the contract that this server does not take."""
 
 
@@ -160,6 +161,11 @@ class Trade:
             case "modify":
                 self._waiting += 1
                 self._engine.put(command.modify(message.modify, cause), lambda decision: self._answer(decision, stream))
+            case "cancel_group":
+                self._waiting += 1
+                self._engine.put(
+                    cancel_group(message.cancel_group, cause), lambda decision: self._answer(decision, stream)
+                )
             case "ack_seq" | "heartbeat":
                 pass
             case "logout":
@@ -189,10 +195,11 @@ class Trade:
 
     def _answer(self, decision: Decision, stream: EventStream) -> None:
         self._waiting -= 1
+        together = any(isinstance(item, GroupStatus) for item in decision)  # which says enough of others' orders
         for item in decision:
             if not isinstance(item, Event):
                 stream.put(frame(answer(item, self._engine.clock.now_ns())))
-            elif isinstance(item, OrderEvent) and item.order.client_id != self._client_id:
+            elif isinstance(item, OrderEvent) and not together and item.order.client_id != self._client_id:
                 # Who acts on another's order is told how it stands: its events go to its owner.
                 stream.put(frame(answer(Standing(item.cause, item.order), self._engine.clock.now_ns())))
 

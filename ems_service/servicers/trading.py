@@ -19,6 +19,7 @@ from ems_service.convert.checks import (
     page_size,
     page_token,
 )
+from ems_service.convert.group import cancel_group
 from ems_service.core.inputs import Cause
 from ems_service.core.state import State
 from ems_service.dark_feed import DarkFeed
@@ -32,7 +33,7 @@ from ems_service.servicers.order_pages import OrderPages, Wanted
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.subscription import watching_of
 from ems_service.servicers.trade import Trade
-from ems_service.servicers.unary import PRINCIPAL, WaitFor, settled
+from ems_service.servicers.unary import PRINCIPAL, WaitFor, group_settled, group_status, settled
 from pitline.ems.v1 import trading_service_pb2 as pb
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceServicer
 from pitline_rpc.status import Refused
@@ -108,6 +109,22 @@ class Trading(TradingServiceServicer):
         order, _ = await settled(self._engine, given, _wait_for(request.wait_for), context)
         return pb.ModifyOrderResponse(order=order)
 
+    async def CancelOrders(self, request: pb.CancelOrdersRequest, context: Context) -> pb.CancelOrdersResponse:
+        """A cancel of several orders."""
+        given = cancel_group(request.cancel_group, _cause(request))
+        status = await group_settled(self._engine, given, _wait_for(request.wait_for), context)
+        return pb.CancelOrdersResponse(status=status)
+
+    async def GetGroup(self, request: pb.GetGroupRequest, context: Context) -> pb.GetGroupResponse:
+        """A group of cancels."""
+        group_id = an_id(request.group_id, "group_id")
+        key = (PRINCIPAL, an_id(request.client_id, "client_id"), group_id)
+        status = await self._engine.read(lambda state: group_status(state, key))
+        if status is None:
+            text = f"no group {group_id} of {request.client_id}"
+            raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_GROUP", text, field="group_id")
+        return pb.GetGroupResponse(status=status)
+
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
         """One order."""
         key = command.order_key(request.order, "order", an_id_or_none(request.client_id, "client_id"))
@@ -156,7 +173,9 @@ class Trading(TradingServiceServicer):
         return await self._engine.read(lambda state: pb.ListAccountsResponse(accounts=report.accounts(state)))
 
 
-def _cause(request: pb.SubmitOrderRequest | pb.ModifyOrderRequest | pb.CancelOrderRequest) -> Cause:
+def _cause(
+    request: pb.SubmitOrderRequest | pb.ModifyOrderRequest | pb.CancelOrderRequest | pb.CancelOrdersRequest,
+) -> Cause:
     client_id = an_id(request.client_id, "client_id")
     return Cause(PRINCIPAL, client_id, an_id_or_none(request.command_id, "command_id"))
 

@@ -9,12 +9,16 @@ import grpc.aio
 
 from ems_service.convert import report
 from ems_service.convert.checks import reason_name
+from ems_service.convert.group import set_standing
 from ems_service.core.events import Decision, OrderEvent, Refusal, Standing
-from ems_service.core.inputs import Input
+from ems_service.core.group import GroupKey
+from ems_service.core.inputs import CancelGroup, Input
 from ems_service.core.order import Order
+from ems_service.core.state import State
 from ems_service.core.values import OrderStatus, Reason
 from ems_service.engine import Engine
 from ems_service.limits import UNARY_MARGIN_SECONDS, UNARY_WAIT_SECONDS_MAX
+from pitline.ems.v1 import event_pb2
 from pitline.types.v1 import order_pb2
 from pitline_rpc.status import Refused
 
@@ -58,6 +62,38 @@ async def settled(
         except TimeoutError:
             pass  # the state is the answer
     return await engine.read(lambda _state: report.order_message(order)), known
+
+
+async def group_settled(
+    engine: Engine, given: CancelGroup, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
+) -> event_pb2.GroupStatus:
+    """The group's status once it is finished, or unless COMMITTED is asked for, as it is at the call's deadline."""
+    cause = given.cause
+    key = (cause.principal, cause.client_id, given.group_id)
+    for item in await engine.ask(given):
+        if isinstance(item, Refusal):
+            raise refused(item)
+    group = await engine.read(lambda state: state.groups[key])
+    if wait_for is not WaitFor.COMMITTED:
+        try:
+            async with asyncio.timeout(_seconds_left(context)):
+                while not group.finished:
+                    await engine.changed(key)
+        except TimeoutError:
+            pass  # the status is the answer
+    found = await engine.read(lambda state: group_status(state, key))
+    assert found is not None, key
+    return found
+
+
+def group_status(state: State, key: GroupKey) -> event_pb2.GroupStatus | None:
+    """How a group stands; None if there is none of that key."""
+    group = state.groups.get(key)
+    if group is None:
+        return None
+    message = event_pb2.GroupStatus()
+    set_standing(message, group)
+    return message
 
 
 def _seconds_left(context: grpc.aio.ServicerContext[Any, Any]) -> float:

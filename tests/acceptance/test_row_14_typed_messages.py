@@ -61,7 +61,7 @@ MALFORMED: dict[str, tuple[Command, str, str]] = {
     "an unknown arm": (UNKNOWN_ARM, "REQUIRED", "kind"),
     "a second open": (Command(open=Open(client_id="A")), "OUT_OF_SEQUENCE", "open"),
     "a group": (Command(submit_group=SubmitGroup(group_id="g")), "UNSUPPORTED", "submit_group"),
-    "a group's cancel": (Command(cancel_group=CancelGroup(group_id="g")), "UNSUPPORTED", "cancel_group"),
+    "a group's cancel": (Command(cancel_group=CancelGroup(group_id="g")), "REQUIRED", "cancel_group.selection"),
 }
 
 

@@ -18,9 +18,10 @@ from ems_service.compaction import compact
 from ems_service.convert.record import to_record
 from ems_service.convert.snapshot import from_parts, to_parts
 from ems_service.core import inputs, memory
+from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause, OrderKey
 from ems_service.core.state import State
-from ems_service.core.values import FeedState, Money
+from ems_service.core.values import FeedState, Money, Placement, Side
 from ems_service.folding import folded
 from ems_service.inspection import verify
 from ems_service.journal import Journal
@@ -112,6 +113,8 @@ def test_a_snapshot_reads_back_as_it_was() -> None:
     core.feed(FeedState.STALE)
     core.submit("F", dark("80"))
     core.trade("80")
+    core.buy("G")
+    core.take(inputs.CancelGroup(Cause(PRINCIPAL, ALICE), "g", Selection(execution=Placement.LIVE, side=Side.BUY), 30))
     core.has_external("X1", terms(qty="2.5"), "0.5")
     core.reports_position("77", "90")
     core.adopt_position()

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from ems_service.core import events
 from ems_service.core.events import Answer, Event, OrderEvent
+from ems_service.core.group import Tally
 from ems_service.core.order import CancelStage, Execution, OrderState
 from ems_service.core.values import InDoubt, Reason
 from pitline_rpc.decimals import canonical as qty
@@ -63,6 +64,14 @@ def line(item: Event | Answer) -> str:
             return f"bound {item.broker} {item.store_id} {','.join(item.accounts)}"
         case events.OnLossChanged():
             return f"on_loss {item.cause.client_id} {item.cancel_after_seconds}"
+        case events.GroupOpened():
+            return f"group {item.group_id} of {len(item.order_ids)}"
+        case events.GroupStatus():
+            done = "finished" if item.finished else f"{item.pending} pending"
+            late = " deadline" if item.deadline_exceeded else ""
+            return f"group_status {item.key[2]} {tallied(item.tally)}: {done}{late}"
+        case events.GroupStanding():
+            return f"stands {item.group.group_id} {tallied(item.group.tally)}: {len(item.group.pending)} pending"
         case events.CursorMoved():
             return f"cursor {item.cause.broker_seq}"
         case _:
@@ -139,6 +148,12 @@ def _details(event: OrderEvent) -> list[str]:
 
 def _fill(execution: Execution) -> str:
     return f"{execution.exec_id} {qty(execution.signed_qty)} @ {qty(execution.price)}"
+
+
+def tallied(tally: Tally) -> str:
+    """How many members of a group came to what."""
+    refusals = "".join(f" {item.order_id} {Reason(item.reason).name}" for item in tally.refusals)
+    return f"{tally.total}: {tally.canceled} canceled {tally.too_late} too late {len(tally.refusals)} refused{refusals}"
 
 
 def px(number: Decimal | None) -> str:

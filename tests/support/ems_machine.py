@@ -14,6 +14,7 @@ from ems_service.convert.record import to_event, to_record
 from ems_service.core import ems, events, inputs
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.fold import evolve
+from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage, OrderState
@@ -71,6 +72,7 @@ held = st.builds(
 )
 prices = st.sampled_from(["100", "99.99", "0.000000000000000001", "123456789.123456789012345678"]).map(Decimal)
 qtys = st.sampled_from(["0.1", "0.2", "0.3", "1", "2.5", "7"]).map(Decimal)
+SELECTIONS = [Selection(), Selection(side=Side.BUY), Selection(client_ids=frozenset(["bob"]))]
 ticks = st.sampled_from(["94.99", "95", "99", "100", "101", "105"]).map(Decimal)
 limits = st.sampled_from(["99.99", "100", "100.5", "100.25"]).map(Decimal)
 fees = st.none() | st.builds(
@@ -149,6 +151,10 @@ class EmsMachine(RuleBasedStateMachine):
         key = OrderKey(order_id=f"{JOURNAL_ID}-{self.order_number(number)}")
         condition = None if held is None else held.condition
         self.take(inputs.Modify(cause, key, qty, limit_px, condition, execution))
+
+    @rule(cause=causes, group_id=st.sampled_from("gh"), selection=st.sampled_from(SELECTIONS))
+    def cancels_a_group(self, cause: Cause, group_id: str, selection: Selection) -> None:
+        self.take(inputs.CancelGroup(cause, group_id, selection, 5))
 
     # The market.
 
@@ -393,6 +399,11 @@ class EmsMachine(RuleBasedStateMachine):
         assert all(order in self.state.dark and order.terms.condition is not None for order in dark)
         assert all(order.terms.condition is None for order in live)
         assert all(order in dark for order in self.state.orders.values() if order.blind)
+        for group in self.state.groups.values():
+            tally = group.tally
+            assert tally.total == len(group.pending) + tally.canceled + tally.too_late + len(tally.refusals)
+            assert group.finished or group.pending
+            assert (group.key in self.state.open_groups) == (not group.finished)
 
     @invariant()
     def who_owes_an_answer_is_waited_for(self) -> None:

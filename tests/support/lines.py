@@ -84,6 +84,14 @@ def _words(event: Event) -> list[str]:
             return [kind, change.order.order_ref, status_name(event.state.status)]
         case "position_mismatch":
             return [kind, event.account, change.symbol, f"{change.signed_qty}, broker {change.broker_signed_qty}"]
+        case "group_status":
+            status = event.group_status
+            counts = (
+                f"{status.pending} pending {status.canceled} canceled {status.refused} refused {status.too_late} late"
+            )
+            why = [reason_name(refusal.reason) for refusal in status.refusals]
+            late = "deadline" if status.deadline_exceeded else ""
+            return [kind, f"{status.total}: {counts}", *why, "finished" if status.finished else "", late]
         case "opened":
             mode = Opened.Mode.Name(event.opened.mode).removeprefix("MODE_")
             why = event.opened.snapshot_reason

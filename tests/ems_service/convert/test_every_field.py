@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ems_service.convert import command
+from ems_service.convert import command, group
 from ems_service.core.inputs import Cause
 from ems_service.servicers.subscription import opening_of, watching_of
 from pitline.ems.v1 import admin_service_pb2, market_data_service_pb2, trading_service_pb2
@@ -40,6 +40,7 @@ from pitline.ems.v1.command_pb2 import (
     Modify,
     Open,
     OrderKey,
+    OrderSelection,
     Submit,
     SubmitGroup,
     View,
@@ -52,6 +53,8 @@ from pitline.ems.v1.market_data_service_pb2 import (
 )
 from pitline.ems.v1.trading_service_pb2 import (
     CancelOrderRequest,
+    CancelOrdersRequest,
+    GetGroupRequest,
     GetOrderRequest,
     ListAccountsRequest,
     ListOrdersRequest,
@@ -126,7 +129,29 @@ ROWS: dict[str, Row] = {
     "Command.submit": [Bad(Submit(), "REQUIRED", "required", where="submit.terms")],
     "Command.modify": [Bad(Modify(), "REQUIRED", "a trigger or an execution")],
     "Command.cancel": [Bad(Cancel(), "REQUIRED", "order_id or client_order_id", where="cancel.order")],
-    "Command.cancel_group": NotTaken(),
+    "Command.cancel_group": [Bad(CancelGroup(), "REQUIRED", "required", where="cancel_group.group_id")],
+    "CancelGroup.group_id": an_id(),
+    "CancelGroup.selection": [Bad(OrderSelection(), "REQUIRED", "needs a filter, or all")],
+    "CancelGroup.deadline_seconds": at_most(3600),
+    "OrderSelection.all": AnyValue("with filters it adds nothing"),
+    "OrderSelection.accounts": a_filter("sim.main", an_account()),
+    "OrderSelection.symbols": a_filter("X-USD", a_symbol()),
+    "OrderSelection.side": a_choice("BUY, SELL", required=False),
+    "OrderSelection.client_ids": a_filter("A", an_id()),
+    "OrderSelection.tags": [
+        Bad({f"t{number}": "" for number in range(17)}, "TOO_LARGE", "17 tags, more than 16"),
+        *(Bad({bad.value: "x"}, bad.reason, bad.bound) for bad in an_id()),
+        Bad({"t": "x" * 257}, "TOO_LARGE", "longer than 256 bytes", where="cancel_group.selection.tags.t"),
+        Bad({"t": "x" * MEGABYTE}, "TOO_LARGE", "longer than 256 bytes", where="cancel_group.selection.tags.t"),
+    ],
+    "OrderSelection.order_ids": a_filter("J-1", an_id()),
+    "OrderSelection.execution": a_choice("LIVE, DARK, ALERT", required=False),
+    "CancelOrdersRequest.client_id": an_id(),
+    "CancelOrdersRequest.cancel_group": [Bad(CancelGroup(), "REQUIRED", "required", where="cancel_group.group_id")],
+    "CancelOrdersRequest.wait_for": a_choice("COMMITTED, ACKED, DONE", required=False),
+    "CancelOrdersRequest.command_id": an_id(required=False),
+    "GetGroupRequest.client_id": an_id(),
+    "GetGroupRequest.group_id": an_id(),
     "Command.submit_group": NotTaken(),
     "Command.ack_seq": AnyValue("an AckSeq without a seq acknowledges nothing"),
     "Command.heartbeat": AnyValue("it has no fields"),
@@ -319,8 +344,6 @@ SERVICES = {
 METHODS = [method for service in SERVICES.values() for method in service.methods]
 
 NOT_SERVED = {
-    "CancelOrders",
-    "GetGroup",
     "Signals",
     "Halt",
     "Resume",
@@ -347,7 +370,11 @@ SOUND: list[Message] = [
     Command(ack_seq=AckSeq()),
     Command(heartbeat=ClientHeartbeat()),
     Command(logout=Logout()),
-    Command(cancel_group=CancelGroup()),
+    Command(cancel_group=CancelGroup(group_id="g", selection=OrderSelection(symbols=["NONE"]))),
+    CancelOrdersRequest(
+        client_id="A", cancel_group=CancelGroup(group_id="g", selection=OrderSelection(symbols=["NONE"]))
+    ),
+    GetGroupRequest(client_id="A", group_id="g"),
     Command(submit_group=SubmitGroup()),
     SubmitOrderRequest(client_id="A", submit=Submit(client_order_id="a-2", terms=_TERMS)),
     ModifyOrderRequest(client_id="A", modify=Modify(order=_KEY, limit_px="99")),
@@ -620,6 +647,8 @@ def _command(message: Command, cause: Cause) -> None:
             command.modify(message.modify, cause)
         case "cancel":
             command.cancel(message.cancel, cause)
+        case "cancel_group":
+            group.cancel_group(message.cancel_group, cause)
         case arm:
             assert arm is not None, "no arm"
 

@@ -12,6 +12,7 @@ from ems_service.convert.record import Record, to_event, to_record
 from ems_service.core import events, inputs
 from ems_service.core.events import Event, OrderEvent
 from ems_service.core.fold import evolve
+from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause
 from ems_service.core.order import NOT_WAITING, CancelStage
 from ems_service.core.positions import Position, after_fill
@@ -97,6 +98,8 @@ def _eventful() -> Core:
     core.trade("90")
     core.feed(FeedState.FRESH)
     core.trade("95")
+    core.buy("I")
+    core.take(inputs.CancelGroup(Cause("local", "alice"), "g", Selection(symbols=frozenset(["X-USD"])), 30))
     core.accept("store-2")
     return core
 

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import Phase, settings
 
+from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause
 from ems_service.core.values import BrokerState, Fate, FeedState, Placement, Side
 from support.ems_core import dark, terms
@@ -20,7 +21,7 @@ test_whatever_is_said_the_books_add_up = EmsMachine.TestCase
 PLAYS = {
     "submit": 8, "cancel": 5, "modify": 6, "ack": 5, "answer": 3, "modified": 5, "fill": 6, "recover": 2, "venue": 1,
     "venue up": 1, "fate": 1, "talk": 1, "restart": 1,
-    "dark": 5, "tick": 8, "feed": 1, "go live": 1, "time": 1,
+    "dark": 5, "tick": 8, "feed": 1, "go live": 1, "time": 1, "group": 2,
 }  # fmt: skip
 """About as often as they happen to orders."""
 TICKS = [Decimal(price) for price in ("94", "95", "100", "105")]
@@ -55,6 +56,8 @@ def _play(machine: EmsMachine, play: str, dice: Random) -> None:
             machine.feed_changes(dice.choice([FeedState.FRESH, *FeedState]))
         case "go live":
             machine.modifies(alice, number, None, Decimal(100), None, Placement.LIVE)
+        case "group":
+            machine.cancels_a_group(alice, dice.choice("ghijk"), Selection(side=dice.choice([None, *Side])))
         case "time":
             machine.time_passes()
         case "cancel":

@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from pitline.ems.v1 import command_pb2 as _command_pb2
 from pitline.ems.v1 import event_pb2 as _event_pb2
 from pitline.types.v1 import account_pb2 as _account_pb2
 from pitline.types.v1 import execution_pb2 as _execution_pb2
@@ -44,6 +46,7 @@ class PrivateRecord(_message.Message):
     FATE_ASKED_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
     STORE_ACCEPTED_FIELD_NUMBER: _builtins.int
+    GROUP_OPENED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def epoch_started(self) -> Global___EpochStarted:
         """The EMS started."""
@@ -80,6 +83,10 @@ class PrivateRecord(_message.Message):
     def store_accepted(self) -> Global___StoreAccepted:
         """An operator accepted a store behind a broker's name."""
 
+    @_builtins.property
+    def group_opened(self) -> Global___GroupOpened:
+        """Orders are canceled together."""
+
     def __init__(
         self,
         *,
@@ -92,12 +99,13 @@ class PrivateRecord(_message.Message):
         fate_asked: Global___FateAsked | None = ...,
         quarantined: Global___Quarantined | None = ...,
         store_accepted: Global___StoreAccepted | None = ...,
+        group_opened: Global___GroupOpened | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "group_opened", b"group_opened", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "group_opened", b"group_opened", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed", "drop_requested", "fate_asked", "quarantined", "store_accepted"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed", "drop_requested", "fate_asked", "quarantined", "store_accepted", "group_opened"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -341,6 +349,100 @@ class StoreAccepted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StoreAccepted: _TypeAlias = StoreAccepted  # noqa: Y015
+
+@_typing.final
+class GroupOpened(_message.Message):
+    """A client cancels orders together; the record's header says on whose behalf."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    """Which client."""
+    group_id: _builtins.str
+    """Its name of the group."""
+    @_builtins.property
+    def selection(self) -> _command_pb2.OrderSelection:
+        """What was asked for."""
+
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """When the group is over in any case, EMS time."""
+
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its members."""
+
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        selection: _command_pb2.OrderSelection | None = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "deadline", b"deadline", "group_id", b"group_id", "order_ids", b"order_ids", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupOpened: _TypeAlias = GroupOpened  # noqa: Y015
+
+@_typing.final
+class StoredGroup(_message.Message):
+    """A group as a snapshot keeps it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """On whose behalf."""
+    client_id: _builtins.str
+    """Which client."""
+    @_builtins.property
+    def selection(self) -> _command_pb2.OrderSelection:
+        """What was asked for."""
+
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """When it is over in any case, EMS time."""
+
+    @_builtins.property
+    def pending(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members that have not answered."""
+
+    @_builtins.property
+    def status(self) -> _event_pb2.GroupStatus:
+        """What became of the others."""
+
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        selection: _command_pb2.OrderSelection | None = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
+        pending: _abc.Iterable[_builtins.str] | None = ...,
+        status: _event_pb2.GroupStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "selection", b"selection", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "deadline", b"deadline", "pending", b"pending", "principal", b"principal", "selection", b"selection", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredGroup: _TypeAlias = StoredGroup  # noqa: Y015
 
 @_typing.final
 class StoredOrder(_message.Message):
@@ -607,6 +709,7 @@ class EmsState(_message.Message):
     OPENINGS_FIELD_NUMBER: _builtins.int
     MISMATCHES_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Last seq folded."""
     epoch: _builtins.int
@@ -645,6 +748,10 @@ class EmsState(_message.Message):
     def accepted(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreAccepted]:
         """The store that an operator accepted last, by broker."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredGroup]:
+        """Groups, oldest first."""
+
     def __init__(
         self,
         *,
@@ -659,10 +766,11 @@ class EmsState(_message.Message):
         openings: _abc.Iterable[Global___OpeningPosition] | None = ...,
         mismatches: _abc.Iterable[Global___BrokerHolds] | None = ...,
         accepted: _abc.Iterable[Global___StoreAccepted] | None = ...,
+        groups: _abc.Iterable[Global___StoredGroup] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "loss_graces", b"loss_graces", "mismatches", b"mismatches", "openings", b"openings", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq", "strays", b"strays"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "groups", b"groups", "loss_graces", b"loss_graces", "mismatches", b"mismatches", "openings", b"openings", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq", "strays", b"strays"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
