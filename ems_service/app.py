@@ -32,8 +32,7 @@ from ems_service.upkeep import Retention, Upkeep
 from pitline.ems.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from pitline.ems.v1.market_data_service_pb2_grpc import add_MarketDataServiceServicer_to_server
 from pitline.ems.v1.trading_service_pb2_grpc import add_TradingServiceServicer_to_server
-from pitline_rpc.server import Service
-from pitline_rpc.server import serving as serving_services
+from pitline_rpc.server import Service, serving as serving_services
 
 BUILD = version("pitline")
 

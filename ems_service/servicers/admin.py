@@ -21,8 +21,7 @@ from ems_service.feeds.topic import Topic
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.unary import PRINCIPAL, order_of, refused
 from ems_service.upkeep import Upkeep
-from pitline.ems.v1 import admin_service_pb2 as pb
-from pitline.ems.v1 import event_pb2
+from pitline.ems.v1 import admin_service_pb2 as pb, event_pb2
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceServicer
 from pitline_rpc.decimals import canonical
 from pitline_rpc.status import Refused

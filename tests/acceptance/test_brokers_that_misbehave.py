@@ -8,8 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from pitline.broker.v1 import broker_service_pb2 as pb
-from pitline.broker.v1 import event_pb2
+from pitline.broker.v1 import broker_service_pb2 as pb, event_pb2
 from pitline.broker.v1.broker_service_pb2_grpc import BrokerServiceServicer, add_BrokerServiceServicer_to_server
 from pitline.ems.v1.event_pb2 import BROKER_STATE_UP
 from pitline.types.v1.account_pb2 import ENVIRONMENT_PAPER, Account

@@ -4,8 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pitline_cli.app import app
-from pitline_cli.exits import ExitCode
-from pitline_cli.exits import __doc__ as table
+from pitline_cli.exits import ExitCode, __doc__ as table
 
 NOBODY = "127.0.0.1:1"
 

@@ -16,10 +16,10 @@ from pitline_client import (
     UnreachableError,
     attendance,
     connect,
+    events as events_module,
     of_accounts,
     outbox,
 )
-from pitline_client import events as events_module
 from support.fake_ems import FakeEms, Loss
 from support.services import InProcess
 

@@ -18,7 +18,7 @@ from ems_service.core.events import Refusal
 from ems_service.core.inputs import Cause, OrderKey
 from ems_service.core.market import Offer
 from ems_service.core.state import State
-from ems_service.core.values import BrokerState, Environment, Liquidity
+from ems_service.core.values import BrokerState, Environment, Fate, Liquidity
 from ems_service.engine import Clock, Engine
 from ems_service.folding import folded as folded_from
 from ems_service.journal import Journal
@@ -354,7 +354,7 @@ async def test_what_is_sent_again_is_what_was_lost(desk: Desk) -> None:
     desk.cancel("B")
     await desk.idle()
     desk.told.clear()
-    for number, fate in ((1, inputs.Fate.NEVER_RECEIVED), (2, inputs.Fate.WORKING)):
+    for number, fate in ((1, Fate.NEVER_RECEIVED), (2, Fate.WORKING)):
         ref = desk.state.order_ref(number)
         desk.engine.put(inputs.RefState(Cause(broker="paper"), ref, fate, Decimal(0), 0, "", ""))
     await desk.idle()

@@ -5,8 +5,7 @@ import asyncio
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.wrappers_pb2 import UInt64Value
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pitline_rpc.batch import BatchWriter, frame, uint64_field
 

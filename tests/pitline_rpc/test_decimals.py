@@ -5,8 +5,7 @@ import time
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pitline_rpc.decimals import DECIMALS_MAX, DIGITS_MAX, DecimalError, canonical, parse
 

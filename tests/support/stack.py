@@ -8,8 +8,7 @@ from typing import Any
 
 import ems_service.app
 import paper_broker.app
-from ems_service.config import BrokerSection
-from ems_service.config import Config as EmsConfig
+from ems_service.config import BrokerSection, Config as EmsConfig
 from ems_service.journal import Durability
 from paper_broker.config import PaperSettings
 from paper_broker.market.settings import MarketSettings

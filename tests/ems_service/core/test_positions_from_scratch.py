@@ -3,8 +3,7 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from ems_service.core.positions import Position, after_fill
 from ems_service.core.values import Money

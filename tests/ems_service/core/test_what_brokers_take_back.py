@@ -3,8 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from ems_service.core.positions import Position
 from support.ems_core import SYMBOL, Core, connected, terms

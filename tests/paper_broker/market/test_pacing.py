@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from math import ceil
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from paper_broker.core.feed import MarketChange, Opened
 from paper_broker.market.pacing import BATCH_CHANGES_MAX, MarketClock, play

@@ -8,8 +8,7 @@ from dataclasses import replace
 from itertools import islice
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from paper_broker.core.feed import BookSet, LevelsSet, MarketChange, Printed, Side
 from paper_broker.market import open_market
