@@ -1,4 +1,4 @@
-"""The prices that dark orders and alerts wait for: a consumer of the feeds within the EMS, so that they fire with no
+"""The prices that dark orders and alerts wait for: a watcher of the feeds within the EMS, so that they fire with no
 client attached.
 
 Told by the engine which instruments have orders that wait; puts each change of those markets into the engine.
@@ -14,8 +14,8 @@ from ems_service.core.inputs import Cause, FeedChanged, Submit
 from ems_service.core.values import Direction, FeedState
 from ems_service.engine import Engine
 from ems_service.feeds.feed import Feed
-from ems_service.feeds.tap import Burst, Wants
 from ems_service.limits import FIRST_PRICE_HELD_SECONDS, FIRST_PRICE_SECONDS_MAX
+from pitline.types.v1 import market_pb2
 
 Instrument = tuple[str, str]
 """(broker, symbol)."""
@@ -69,7 +69,7 @@ class DarkFeed:
         if taker is None:
             broker, symbol = instrument
             taker = self._held[instrument] = _Taker(broker, self._engine)
-            self._feeds[broker].subscribe(symbol, taker)
+            self._feeds[broker].watch(symbol, taker)
         return taker
 
     def _release_if_unused(self, instrument: Instrument) -> None:
@@ -77,7 +77,7 @@ class DarkFeed:
         if taker is not None and not taker.users and instrument not in self._waited:
             del self._held[instrument]
             broker, symbol = instrument
-            self._feeds[broker].unsubscribe(symbol, taker)
+            self._feeds[broker].unwatch(symbol, taker)
             self._engine.put(FeedChanged(Cause(), broker, symbol, FeedState.DOWN))  # nobody keeps the prices fresh
 
 
@@ -85,23 +85,18 @@ class _Taker:
     """Puts the updates of one instrument into the engine. `users` want it beside the orders that wait."""
 
     def __init__(self, broker: str, engine: Engine) -> None:
-        self.wants = Wants(trades=True)
         self.users = 0
         self.waited_for = False
         self.priced = asyncio.Event()
         self._broker = broker
         self._engine = engine
 
-    def put(self, burst: Burst) -> None:
+    def see(self, update: market_pb2.MarketUpdate) -> None:
         """What happened, into the engine; never waits."""
-        for update in burst.updates:
-            given = to_input(self._broker, update)
-            if given is None:
-                continue
-            self._engine.put(given)
-            if not isinstance(given, FeedChanged):
-                self.waited_for = True
-                self.priced.set()
-
-    def close(self) -> None:
-        """Nothing is kept here."""
+        given = to_input(self._broker, update)
+        if given is None:
+            return
+        self._engine.put(given)
+        if not isinstance(given, FeedChanged):
+            self.waited_for = True
+            self.priced.set()

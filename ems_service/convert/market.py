@@ -1,21 +1,9 @@
-"""Market data at the border: ticks for the rules, bars for the wire, books cut to a depth. Called by the feeds."""
+"""Market data at the border: bars for the wire, books cut to a depth. Called by the feeds."""
 
-from ems_service.convert.scalars import number_or_none, set_time, time_ns
+from ems_service.convert.scalars import set_time, time_ns
 from ems_service.core.bars import Bar, BarBuilder
-from ems_service.core.ticks import Tick
 from pitline.types.v1 import market_pb2
 from pitline_rpc.decimals import canonical, parse
-
-
-def tick(broker: str, update: market_pb2.MarketUpdate, receive_ns: int) -> Tick | None:
-    """What a quote or a trade tells the rules; None for everything else. Raises DecimalError for what is no number."""
-    at = update.key.symbol, time_ns(update.market_time)
-    if update.HasField("quote"):
-        bid, ask = number_or_none(update.quote.bid_px), number_or_none(update.quote.ask_px)
-        return Tick(broker, at[0], bid, ask, None, at[1], receive_ns)
-    if update.HasField("trade"):
-        return Tick(broker, at[0], None, None, parse(update.trade.price), at[1], receive_ns)
-    return None
 
 
 def bars_after(builder: BarBuilder, update: market_pb2.MarketUpdate) -> list[Bar]:

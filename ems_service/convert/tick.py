@@ -16,9 +16,8 @@ _CAUSE = Cause()
 """Of every tick: nobody reads more of it."""
 
 
-def to_input(broker: str, encoded: bytes) -> Ticked | FeedChanged | None:
-    """An update as a consumer of a feed gets it."""
-    update = market_pb2.MarketUpdate.FromString(encoded)
+def to_input(broker: str, update: market_pb2.MarketUpdate) -> Ticked | FeedChanged | None:
+    """An update as a watcher of a feed sees it."""
     symbol = update.key.symbol
     match update.WhichOneof("change"):
         case "quote":

@@ -16,11 +16,9 @@ import grpc.aio
 import structlog
 from google.protobuf.message import Message
 
-from ems_service.convert import market
 from ems_service.core.bars import Bar
-from ems_service.core.ticks import Tick
-from ems_service.feeds.tap import Consumer
-from ems_service.feeds.topic import Topic
+from ems_service.feeds.tap import Tap
+from ems_service.feeds.topic import Topic, Watcher
 from ems_service.limits import (
     CONNECT_SECONDS_MAX,
     CONNECT_SECONDS_MIN,
@@ -33,7 +31,6 @@ from pitline.broker.v1 import broker_service_pb2 as pb
 from pitline.types.v1 import instrument_pb2, market_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.channel import connect
-from pitline_rpc.decimals import DecimalError
 from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 from pitline_rpc.wire import stream_stream
@@ -51,27 +48,14 @@ class Clock(Protocol):
         ...
 
 
-class Watcher(Protocol):
-    """Who sees each tick of a market before it is fanned out: the dark book."""
-
-    def see(self, tick: Tick) -> None:
-        """One comparison for a quiet tick; what fires is an input of the engine, put in here. Never waits."""
-        ...
-
-
 class _Upstream:
     """One market that the broker is asked for, and why."""
 
-    __slots__ = ("closing", "topic", "watchers")
+    __slots__ = ("closing", "topic")
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
-        self.watchers: list[Watcher] = []
         self.closing: asyncio.TimerHandle | None = None
-
-    @property
-    def is_wanted(self) -> bool:
-        return bool(self.watchers) or self.topic.consumers > 0
 
 
 class Feed:
@@ -85,12 +69,12 @@ class Feed:
         self._out: Outbound | None = None
         self._wanted = asyncio.Event()
 
-    def subscribe(self, symbol: str, tap: Consumer) -> None:
+    def subscribe(self, symbol: str, tap: Tap) -> None:
         """The consumer gets how the market stands, and every change from now on. The first opens the upstream."""
         topic = self._opened(symbol, tap.wants.depth).topic
         topic.join(tap, self._clock.now_ns())
 
-    def unsubscribe(self, symbol: str, tap: Consumer) -> None:
+    def unsubscribe(self, symbol: str, tap: Tap) -> None:
         """No more. After the last one the upstream lingers, then it is closed."""
         upstream = self._upstreams.get(symbol)
         if upstream is not None:
@@ -98,13 +82,13 @@ class Feed:
             self._linger(symbol, upstream)
 
     def watch(self, symbol: str, watcher: Watcher) -> None:
-        """The watcher sees each tick from now on, before anybody else, and keeps the upstream open as consumers do."""
-        self._opened(symbol, 0).watchers.append(watcher)
+        """The watcher sees how the market stands and every change, and keeps the upstream open as consumers do."""
+        self._opened(symbol, 0).topic.watch(watcher, self._clock.now_ns())
 
     def unwatch(self, symbol: str, watcher: Watcher) -> None:
-        """No more ticks for the watcher."""
+        """No more for the watcher."""
         upstream = self._upstreams[symbol]
-        upstream.watchers.remove(watcher)
+        upstream.topic.unwatch(watcher)
         self._linger(symbol, upstream)
 
     def topics(self) -> Iterator[Topic]:
@@ -167,22 +151,10 @@ class Feed:
             upstream = self._upstreams.get(update.key.symbol)
             if upstream is None:
                 continue  # nobody wants it any more
-            if upstream.watchers and not update.snapshot:
-                self._show(update, upstream.watchers, now_ns)
             upstream.topic.take(update, now_s, now_ns)
             moved[upstream.topic] = None
         for topic in moved:
             topic.send()
-
-    def _show(self, update: market_pb2.MarketUpdate, watchers: Iterable[Watcher], now_ns: int) -> None:
-        try:
-            tick = market.tick(self.name, update, now_ns)
-        except DecimalError as error:
-            _log.warning("tick_not_understood", broker=self.name, symbol=update.key.symbol, text=str(error))
-            return
-        if tick is not None:
-            for watcher in watchers:
-                watcher.see(tick)
 
     async def _look(self) -> None:
         while True:
@@ -208,7 +180,7 @@ class Feed:
         return upstream
 
     def _linger(self, symbol: str, upstream: _Upstream) -> None:
-        if not upstream.is_wanted and upstream.closing is None:
+        if not upstream.topic.consumers and upstream.closing is None:
             loop = asyncio.get_running_loop()
             upstream.closing = loop.call_later(FEED_LINGER_SECONDS, self._close, symbol)
 

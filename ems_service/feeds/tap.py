@@ -8,7 +8,6 @@ told what it missed; what came and what was missed add up to what there was.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ems_service.limits import QUOTES_BYTES_MAX
 from pitline.types.v1 import market_pb2
@@ -70,23 +69,6 @@ class QuoteStream:
             if not tap.release():
                 return
             self.forget(tap)
-
-
-class Consumer(Protocol):
-    """Who takes one market."""
-
-    @property
-    def wants(self) -> Wants:
-        """What it wants to hear."""
-        ...
-
-    def put(self, burst: Burst) -> None:
-        """Take what happened. Never waits."""
-        ...
-
-    def close(self) -> None:
-        """It has left."""
-        ...
 
 
 class Tap:

@@ -1,16 +1,18 @@
-"""One market as the EMS knows it: the last state, how long it has been silent, and its consumers by what they want.
+"""One market as the EMS knows it: the last state, how long it has been silent, who watches it, and its consumers by
+what they want.
 
-Owned by a `Feed`, which gives it every update that the broker sends. Each update is encoded once for all who want the
-same, and everything of one turn leaves in one piece. Invariant: who joins gets the last state, and from there on every
-change.
+Owned by a `Feed`, which gives it every update that the broker sends. Watchers see it at once; then it is encoded once
+for all who want the same, and everything of one turn leaves in one piece. Invariant: who joins gets the last state, and
+from there on every change.
 """
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
 
 from ems_service.convert.market import bar, bars_after, cut
 from ems_service.core.bars import Bar, BarBuilder
-from ems_service.feeds.tap import FEED_STATE, Burst, Consumer, Kind, Wants
+from ems_service.feeds.tap import FEED_STATE, Burst, Kind, Tap, Wants
 from ems_service.limits import BARS_KEPT_MAX, FEED_STALE_SECONDS
 from pitline.types.v1 import instrument_pb2, market_pb2
 from pitline_rpc.decimals import DecimalError
@@ -18,11 +20,19 @@ from pitline_rpc.decimals import DecimalError
 _DOWN, _FRESH, _STALE = market_pb2.FEED_STATE_DOWN, market_pb2.FEED_STATE_FRESH, market_pb2.FEED_STATE_STALE
 
 
+class Watcher(Protocol):
+    """Rules within the EMS that wait for prices: the dark book."""
+
+    def see(self, update: market_pb2.MarketUpdate) -> None:
+        """What happened, before it is told to any consumer. Never waits, and leaves the update as it is."""
+        ...
+
+
 class _Group:
     """Consumers that want the same, and what goes to them next."""
 
     def __init__(self) -> None:
-        self.taps: set[Consumer] = set()
+        self.taps: set[Tap] = set()
         self.kinds: list[Kind] = []
         self.updates: list[bytes] = []
         self.book: market_pb2.Book | None = None
@@ -53,16 +63,28 @@ class Topic:
         self.depth = 0
         """Levels that the broker was asked for."""
         self._last: dict[str, market_pb2.MarketUpdate] = {}
+        self._watchers: list[Watcher] = []
         self._groups: dict[Wants, _Group] = {}
         self._builders: dict[int, BarBuilder] = {}
         self._bars: dict[int, deque[Bar]] = {}
 
     @property
     def consumers(self) -> int:
-        """How many there are."""
-        return sum(len(group.taps) for group in self._groups.values())
+        """How many there are, watchers among them."""
+        return len(self._watchers) + sum(len(group.taps) for group in self._groups.values())
 
-    def join(self, tap: Consumer, now_ns: int) -> None:
+    def watch(self, watcher: Watcher, now_ns: int) -> None:
+        """The watcher sees the last state, marked as a snapshot, and from now on quotes, trades and states."""
+        self._watchers.append(watcher)
+        watcher.see(self._state_told(now_ns, snapshot=True))
+        for update in self._last.values():
+            watcher.see(_as_snapshot(update))
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """It sees no more."""
+        self._watchers.remove(watcher)
+
+    def join(self, tap: Tap, now_ns: int) -> None:
         """A consumer: it gets the last state, marked as a snapshot, and from now on what it wants."""
         group = self._groups.setdefault(tap.wants, _Group())
         group.taps.add(tap)
@@ -73,7 +95,7 @@ class Topic:
         kinds, updates = zip(*self._standing(group, tap.wants, now_ns), strict=True)
         tap.put(Burst(kinds, updates))
 
-    def leave(self, tap: Consumer) -> None:
+    def leave(self, tap: Tap) -> None:
         """It gets no more."""
         group = self._groups.get(tap.wants)
         if group is not None:
@@ -100,6 +122,8 @@ class Topic:
         update.key.broker = self.key.broker
         update.receive_time.seconds, update.receive_time.nanos = divmod(now_ns, 1_000_000_000)
         self._last[kind] = update
+        for watcher in self._watchers:
+            watcher.see(update)
         if kind == "book":
             self._add_book(update)
         else:
@@ -137,13 +161,11 @@ class Topic:
         return None if kept is None else list(kept)
 
     def _standing(self, group: _Group, wants: Wants, now_ns: int) -> Iterator[tuple[Kind, bytes]]:
-        yield FEED_STATE, self._encoded_state(now_ns, snapshot=True)
+        yield FEED_STATE, self._state_told(now_ns, snapshot=True).SerializeToString()
         for kind, update in self._last.items():
             if (kind == "trade" and not wants.trades) or (kind == "book" and wants.depth < 2):
                 continue
-            told = market_pb2.MarketUpdate()
-            told.CopyFrom(update)
-            told.snapshot = True
+            told = _as_snapshot(update)
             if kind == "book":
                 group.book = cut(update.book, wants.depth)
                 told.book.CopyFrom(group.book)
@@ -153,14 +175,17 @@ class Topic:
         if state == self.state:
             return
         self.state = state
-        encoded = self._encoded_state(now_ns, snapshot=False)
+        told = self._state_told(now_ns, snapshot=False)
+        for watcher in self._watchers:
+            watcher.see(told)
+        encoded = told.SerializeToString()
         for group in self._groups.values():
             group.add(FEED_STATE, encoded)
 
-    def _encoded_state(self, now_ns: int, *, snapshot: bool) -> bytes:
+    def _state_told(self, now_ns: int, *, snapshot: bool) -> market_pb2.MarketUpdate:
         told = market_pb2.MarketUpdate(key=self.key, feed_state=self.state, snapshot=snapshot)
         told.receive_time.FromNanoseconds(now_ns)
-        return told.SerializeToString()
+        return told
 
     def _add_book(self, update: market_pb2.MarketUpdate) -> None:
         cuts: dict[int, tuple[market_pb2.Book, bytes]] = {}
@@ -194,3 +219,10 @@ class Topic:
                 for wants, group in self._groups.items():
                     if seconds in wants.bars:
                         group.add((seconds, each.complete), encoded)
+
+
+def _as_snapshot(update: market_pb2.MarketUpdate) -> market_pb2.MarketUpdate:
+    told = market_pb2.MarketUpdate()
+    told.CopyFrom(update)
+    told.snapshot = True
+    return told
