@@ -35,10 +35,10 @@ from ems_service.limits import (
 )
 from pitline.broker.v1 import broker_service_pb2, broker_service_pb2_grpc, event_pb2
 from pitline.types.v1 import instrument_pb2
-from pitline_rpc.batch import BatchWriter
 from pitline_rpc.channel import connect
 from pitline_rpc.errors import leaves
-from pitline_rpc.status import from_rpc_error
+from pitline_rpc.outbound import Outbound
+from pitline_rpc.status import Refused, from_rpc_error
 from pitline_rpc.wire import stream_stream
 
 _TRADES = "/pitline.broker.v1.BrokerService/Trades"
@@ -62,7 +62,7 @@ class BrokerLink:
         self._ems_id = ems_id
         self._durability = durability
         self._engine = engine
-        self._writer: BatchWriter | None = None
+        self._out: Outbound | None = None
         self._told_stored = 0
         self._silent_ticks = 0
         self._call_again = asyncio.Event()
@@ -73,8 +73,8 @@ class BrokerLink:
 
     def send(self, framed: bytes) -> None:
         """Send a request; without a stream it is dropped, and the next recovery asks for the order's fate."""
-        if self._writer is not None:
-            self._writer.put(framed)
+        if self._out is not None:
+            self._out.put(framed)
 
     def stored(self, broker_seq: int) -> None:
         """Everything up to this broker_seq is stored: now and then the broker is told."""
@@ -95,6 +95,7 @@ class BrokerLink:
                 asyncio.InvalidStateError,
                 ProtocolError,
                 BrokerRefused,
+                Refused,
                 TimeoutError,
             ) as errors:
                 self.text = _in_words(leaves(errors)[0])
@@ -117,22 +118,12 @@ class BrokerLink:
             call = stream_stream(channel, _TRADES, broker_service_pb2.TradesResponse)()
             for message in found.hello(self._ems_id, self._durability):
                 await call.write(message)
-            writer = self._writer = BatchWriter(call.write, BROKER_BYTES_MAX, _nothing)
-            taking = asyncio.create_task(self._take_events(self._events_of(call), dialogue))
-            writing = asyncio.create_task(writer.run())
-            tasks = [taking, writing]
+            # A full queue ends the stream: the next recovery finds out what the broker had of it.
+            out = self._out = Outbound(call.write, BROKER_BYTES_MAX)
             try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                if taking.done():
-                    taking.result()
-                else:
-                    writing.result()
-                    raise ProtocolError(f"more than {BROKER_BYTES_MAX} bytes of requests wait for the broker")
+                await out.run(self._take_events(self._events_of(call), dialogue))
             finally:
-                self._writer = None
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
+                self._out = None
                 call.cancel()
 
     async def _take_events(self, events: AsyncIterator[event_pb2.BrokerEvent], dialogue: Dialogue) -> None:
@@ -189,10 +180,6 @@ class BrokerLink:
         self.connects += 1
         self.text = venue.text
         _log.info("broker_up", broker=self.name, address=self.address, connects=self.connects, venue=venue.state.name)
-
-
-def _nothing() -> None:
-    """A full queue ends the writer, and with it the dialogue: the next recovery finds out what the broker had."""
 
 
 async def _instruments(stub: broker_service_pb2_grpc.BrokerServiceStub, broker: str) -> list[instrument_pb2.Instrument]:

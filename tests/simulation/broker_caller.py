@@ -68,7 +68,7 @@ class BrokerCaller:
         """The process died."""
         if self._line is not None:
             self._line.hang_up(0)
-        self._line = self.link._writer = self._dialogue = None
+        self._line = self.link._out = self._dialogue = None
 
     def receive(self, message: bytes) -> None:
         """The broker says something."""
@@ -112,7 +112,7 @@ class BrokerCaller:
         self._waits_for_decision = self._begun = False
         for message in found.hello(EMS_ID, host.durability):
             line.send(0, message.SerializeToString())
-        self.link._writer = cast(Any, self)
+        self.link._out = cast(Any, self)
 
     def _pump(self) -> None:
         try:
