@@ -13,6 +13,7 @@ import uvloop
 
 from bench.cancels import measured_cancels
 from bench.feeds import feed_line, feed_programs, feed_table, feeds_measured
+from bench.interpreter import object_us
 from bench.load import LoadError
 from bench.past import measured_past
 from bench.programs import LOAD_CORE, ProgramError, pin
@@ -32,12 +33,13 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="pitline-bench-") as folder:
             async with feed_programs(Path(folder)) as programs, started(Path(folder)) as systems:
                 rounds = await measured(systems, asked.rounds, asked.orders)
+                plain_us = object_us()
                 feeds = await feeds_measured(programs, asked.rounds, asked.orders // ONE_IN_FLIGHT_SHARE)
             past = await measured_past(Path(folder) / "past", asked.orders)
             cancel_p99_us = await measured_cancels(Path(folder) / "cancels", asked.orders)
-        print(tables(rounds, past, cancel_p99_us))
+        print(tables(rounds, plain_us, past, cancel_p99_us))
         print(feed_table(feeds))
-        print(last_line(rounds, past, cancel_p99_us, feed_line(feeds)))
+        print(last_line(rounds, plain_us, past, cancel_p99_us, feed_line(feeds)))
         if is_valid(rounds):
             return 0
         print(f"invalid: the batched floor is not {BATCHING_GAINS_MIN:.0f} times the unbatched one", file=sys.stderr)

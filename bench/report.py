@@ -79,6 +79,8 @@ def is_valid(rounds: Sequence[Round]) -> bool:
 
 
 _ONCE = {
+    "object_us": ("", "one plain object with slots in this Python, us of CPU; 0.18 where the goals were set"),
+    "ems_cpu_objects": ("<= 139", "ems_cpu_us_per_order, in such objects: 25 us there"),
     "restart_100k_s": ("<= 1", "start of an EMS with 100,000 events to fold, s"),
     "resume_100k_s": ("<= 0.3", "a client resumes 100,000 events, s"),
     "mib_per_100k_orders": ("", "journal after 100,000 orders, MiB"),
@@ -90,7 +92,7 @@ _ONCE = {
 """Measured after the rounds, once."""
 
 
-def tables(rounds: Sequence[Round], past: Past, cancel_p99_us: float) -> str:
+def tables(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float) -> str:
     """The figures of each system and the measures, for people."""
     lines = [f"median of {len(rounds)} rounds, ± the round that is farthest from it", "", _row("", _COLUMNS)]
     for name in rounds[0]:
@@ -100,21 +102,29 @@ def tables(rounds: Sequence[Round], past: Past, cancel_p99_us: float) -> str:
         values = sorted(measure.of(found) for found in rounds)
         spread = f"{_digits(statistics.median(values))} ({_digits(values[0])} .. {_digits(values[-1])})"
         lines.append(f"{measure.name:22}{spread:>24}  {measure.goal:7} {measure.meaning}")
-    for name, value in _once(past, cancel_p99_us).items():
+    for name, value in _once(rounds, object_us, past, cancel_p99_us).items():
         goal, meaning = _ONCE[name]
         lines.append(f"{name:22}{_digits(value):>24}  {goal:7} {meaning}")
     return "\n".join(lines)
 
 
-def last_line(rounds: Sequence[Round], past: Past, cancel_p99_us: float, feeds: Mapping[str, float]) -> str:
+def last_line(
+    rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float, feeds: Mapping[str, float]
+) -> str:
     """The medians of the measures, what was measured once, and the medians of the feeds' measures, as JSON."""
     values = {measure.name: statistics.median(measure.of(found) for found in rounds) for measure in _MEASURES}
-    values |= {**_once(past, cancel_p99_us), **feeds}
+    values |= {**_once(rounds, object_us, past, cancel_p99_us), **feeds}
     return json.dumps({name: float(_digits(value)) for name, value in values.items()})
 
 
-def _once(past: Past, cancel_p99_us: float) -> dict[str, float]:
-    return {**asdict(past), "cancel_p99_fsync_us": cancel_p99_us}
+def _once(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float) -> dict[str, float]:
+    objects = statistics.median(found[EMS].cpu_us for found in rounds) / object_us
+    return {
+        "object_us": object_us,
+        "ems_cpu_objects": objects,
+        **asdict(past),
+        "cancel_p99_fsync_us": cancel_p99_us,
+    }
 
 
 _COLUMNS: dict[str, Callable[[Figures], float]] = {

@@ -64,7 +64,7 @@ async def test_small_run_ends_with_the_promised_line() -> None:
 
 
 def test_line_tells_the_ems_against_its_floors() -> None:
-    found = json.loads(last_line([ROUND], Past(2.5, 0.5, 80.0), 9_000.0, feed_line([FEEDS])))
+    found = json.loads(last_line([ROUND], 0.5, Past(2.5, 0.5, 80.0), 9_000.0, feed_line([FEEDS])))
     assert found == {
         "ack_p50_ratio": 1.5,
         "ack_p99_ratio": 2.0,
@@ -75,6 +75,8 @@ def test_line_tells_the_ems_against_its_floors() -> None:
         "floor_batched_per_s": 40_000.0,
         "floor_unbatched_per_s": 4_000.0,
         "fsync_vs_flush": 0.8,
+        "object_us": 0.5,
+        "ems_cpu_objects": 60.0,
         "restart_100k_s": 2.5,
         "resume_100k_s": 0.5,
         "mib_per_100k_orders": 80.0,
