@@ -379,40 +379,11 @@ SITUATIONS: dict[str, Callable[[Reader], Awaitable[None]]] = {
 }
 
 
-ALONE = "The disk is nearly full"
-"""It changes limits for the whole process."""
-
-AT_ONCE = 2
-"""A command takes a second of CPU to start."""
-
-
-async def test_the_guide_s_commands_work_when_they_are_needed(tmp_path: Path) -> None:
-    room = asyncio.Semaphore(AT_ONCE)
-
-    async def lived_through(number: int, heading: str) -> None:
-        async with room:
-            await live_through(heading, tmp_path / str(number))
-
-    readers = [lived_through(number, heading) for number, heading in enumerate(sections()) if heading != ALONE]
-    ends = await asyncio.gather(*readers, return_exceptions=True)
-    failed = [end for end in ends if isinstance(end, Exception)]
-    if failed:
-        raise ExceptionGroup(f"{len(failed)} of {len(readers)} sections", failed)
-
-
-async def test_the_guide_s_commands_work_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
-    await live_through(ALONE, tmp_path)
-
-
-async def live_through(heading: str, folder: Path) -> None:
-    """Read a section in its situation."""
-    reader = Reader(folder, sections()[heading])
-    try:
-        await SITUATIONS[heading](reader)
-        assert not reader.left, f"not run: {reader.left}"
-    except Exception as error:
-        error.add_note(f"in {heading!r}")
-        raise
+@pytest.mark.parametrize("heading", SITUATIONS)
+async def test_the_guide_s_commands_work_when_they_are_needed(heading: str, tmp_path: Path) -> None:
+    reader = Reader(tmp_path, sections()[heading])
+    await SITUATIONS[heading](reader)
+    assert not reader.left, f"not run: {reader.left}"
 
 
 def test_every_situation_is_in_the_guide() -> None:
