@@ -81,5 +81,5 @@ def _newest_snapshot(records: Records, archive: Archive) -> Folded:
         try:
             return Folded(archive.snapshot(seq), seq, notices)
         except JournalError as error:
-            notices.append(f"{error}; the one before it was taken")
+            notices.append(f"{error}; what is before it was folded")
     return Folded(State(records.journal_id), 0, notices)

@@ -107,8 +107,8 @@ class Journal:
         return row[0]
 
     async def append(self, records: Sequence[Record]) -> None:
-        """Store a group. Once it returns the group is durable; if it raises, nothing of it may leave and the process
-        must end.
+        """Store a group. Once it returns the group is durable; if it raises JournalError, nothing of it may leave and
+        the process must end.
         """
         new_names: list[tuple[int, str]] = []
         row = packed(records, [self._header(record, new_names) for record in records])
@@ -143,13 +143,18 @@ class Journal:
         return number
 
     def _commit(self, row: Row, new_names: list[tuple[int, str]]) -> None:
-        if not new_names:  # nearly always; a statement alone is a transaction, and two statements cheaper
+        try:
+            if not new_names:  # nearly always; a statement alone is a transaction, and two statements cheaper
+                self._db.execute(_INSERT_GROUP, row)
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO name VALUES (?, ?)", new_names)
             self._db.execute(_INSERT_GROUP, row)
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT INTO name VALUES (?, ?)", new_names)
-        self._db.execute(_INSERT_GROUP, row)
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"{self._path}: {error}. The EMS has ended; nothing of this commit has left it"
+            ) from error
 
     def read(self, after_seq: int, bytes_max: int) -> list[Record]:
         """Records after a seq, in order: those of whole groups, about `bytes_max` bytes of them; empty at the end."""

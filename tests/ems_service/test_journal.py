@@ -222,7 +222,7 @@ async def test_what_is_not_committed_is_not_read(tmp_path: Path) -> None:
 async def test_a_failed_append_raises_and_keeps_nothing_of_its_group(opened: Open) -> None:
     journal = opened()
     await journal.append([record(1), record(3)])
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(JournalError, match="UNIQUE"):
         await journal.append([record(2, owner="new-name"), record(3)])
     assert [read.seq for read in opened().read(0, ALL)] == [1, 3]
     await opened().append([record(4, owner="new-name")])
