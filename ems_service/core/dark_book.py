@@ -1,6 +1,6 @@
 """Where dark orders and alerts wait: by instrument, by the prices that they watch, and by direction, nearest first.
 
-Kept by the fold, looked at by `dark.py`. Invariant: an order is here exactly while its status is DARK. A tick that
+Kept by the fold, looked at by `firing.py`. Invariant: an order is here exactly while its status is DARK. A tick that
 fires nothing costs one comparison with the nearest triggers; adding and removing cost O(log n).
 """
 

@@ -16,6 +16,7 @@ from ems_service.core import (
     doubt,
     external,
     fills,
+    firing,
     groups,
     inputs,
     quarantine,
@@ -98,8 +99,8 @@ _DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
     inputs.ExternalOrder: external.external_order,
     inputs.Unreadable: quarantine.unreadable,
     inputs.BalanceReport: recovery.balance_report,
-    inputs.Ticked: dark.ticked,
-    inputs.FeedChanged: dark.feed_changed,
+    inputs.Ticked: firing.ticked,
+    inputs.FeedChanged: firing.feed_changed,
     inputs.TimePassed: _time_passed,
     inputs.Unhandled: _unhandled,
 }

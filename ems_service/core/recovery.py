@@ -6,7 +6,7 @@ Called by `ems.py`, one function an input; they look at the state and change not
 
 from dataclasses import replace
 
-from ems_service.core import dark, events, inputs
+from ems_service.core import events, firing, inputs
 from ems_service.core.changes import waiting_change
 from ems_service.core.events import Decision
 from ems_service.core.market import Market
@@ -88,7 +88,7 @@ def link_changed(state: State, change: inputs.LinkChanged, market: Market, now_n
         for order in state.open_orders_at(name)
         for requested in waiting_change(order, order.state, change.cause, now_ns)
     ]
-    return [status, *waiting, *dark.broker_returned(state, name, change.cause, market, now_ns)]
+    return [status, *waiting, *firing.broker_returned(state, name, change.cause, market, now_ns)]
 
 
 def balance_report(state: State, report: inputs.BalanceReport, market: Market, now_ns: int) -> Decision:
