@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from ems_service.convert.tick import to_input
 from ems_service.core.inputs import Cause, FeedChanged, Submit
+from ems_service.core.stops import is_kept
 from ems_service.core.values import Direction, FeedState
 from ems_service.engine import Engine
 from ems_service.feeds.feed import Feed
@@ -40,25 +41,28 @@ class DarkFeed:
             self._release_if_unused(instrument)
 
     async def first_price(self, given: Submit) -> None:
-        """Wait, for a moment at most, until a dark order or an alert that names no direction can be given one. The feed
-        is held a little longer than that, so that who submits again does not wait again.
+        """Wait, for a moment at most, until what is to wait here can be judged: a dark order or an alert that names no
+        direction needs a price, a stop the last trade. The feed is held a little longer than that, so that who submits
+        again does not wait again.
         """
-        condition = given.terms.condition
-        if condition is None or condition.direction is not Direction.UNSPECIFIED:
-            return
-        instrument = (given.terms.account.partition(".")[0], given.terms.symbol)
+        terms, condition = given.terms, given.terms.condition
+        instrument = (terms.account.partition(".")[0], terms.symbol)
         offer = self._engine.market.offers.get(instrument[0])
         if offer is None or instrument[1] not in offer.listings:
             return  # the core refuses it
+        stop = is_kept(terms, offer)
+        if not stop and (condition is None or condition.direction is not Direction.UNSPECIFIED):
+            return
         taker = self._hold(instrument)
-        if taker.waited_for:
+        awaited = taker.traded if stop else taker.priced
+        if awaited.is_set():
             return
         taker.users += 1
         asyncio.get_running_loop().call_later(FIRST_PRICE_HELD_SECONDS, self._left, instrument, taker)
         with suppress(TimeoutError):  # without a price the core says what follows
             async with asyncio.timeout(FIRST_PRICE_SECONDS_MAX):
-                await taker.priced.wait()
-        taker.waited_for = True
+                await awaited.wait()
+        awaited.set()  # was waited for, which is enough
 
     def _left(self, instrument: Instrument, taker: "_Taker") -> None:
         taker.users -= 1
@@ -86,8 +90,7 @@ class _Taker:
 
     def __init__(self, broker: str, engine: Engine) -> None:
         self.users = 0
-        self.waited_for = False
-        self.priced = asyncio.Event()
+        self.priced, self.traded = asyncio.Event(), asyncio.Event()
         self._broker = broker
         self._engine = engine
 
@@ -98,5 +101,6 @@ class _Taker:
             return
         self._engine.put(given)
         if not isinstance(given, FeedChanged):
-            self.waited_for = True
             self.priced.set()
+            if given.last is not None:
+                self.traded.set()

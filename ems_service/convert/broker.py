@@ -109,6 +109,7 @@ def _to_input(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs
                 _signed(modified.order_qty),
                 _signed(modified.limit_px) if modified.limit_px else None,
                 at_ns,
+                _signed(modified.stop_px) if modified.stop_px else None,
             )
         case "modify_rejected":
             unmodified = event.modify_rejected
@@ -186,6 +187,7 @@ def _external(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs
         {},
         _at_ns(asked.expire_time) if asked.HasField("expire_time") else None,
         tuple(ExecInst(instruction) for instruction in asked.exec_inst),
+        stop_px=_signed(asked.stop_px) if asked.stop_px else None,
     )
     return inputs.ExternalOrder(cause, said.order_ref, said.broker_order_id, terms, cum_qty, event.SerializeToString())
 
@@ -298,6 +300,7 @@ def new_order(order: Order) -> bytes:
     message.ord_type = terms.ord_type  # pyright: ignore[reportAttributeAccessIssue]
     message.limit_px = text_or_none(terms.limit_px)
     message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
+    message.stop_px = text_or_none(terms.stop_px)
     message.ClearField("exec_inst")
     if terms.exec_inst:
         message.exec_inst.extend(terms.exec_inst)  # pyright: ignore[reportArgumentType]
@@ -314,6 +317,7 @@ def modify_order(order: Order, wanted: Terms) -> bytes:
         request_ref=order.modify_ref,
         order_qty=canonical(wanted.order_qty),
         limit_px=text_or_none(wanted.limit_px),
+        stop_px=text_or_none(wanted.stop_px),
     )
     return frame(request_pb2.BrokerRequest(modify=modify).SerializeToString())
 

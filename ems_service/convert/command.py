@@ -4,6 +4,8 @@ Called by the servicers, for the stream and for the unary twins alike. Raises Re
 field's path starts at the command ("submit.terms.order_qty"). Nothing malformed gets past here.
 """
 
+from decimal import Decimal
+
 from ems_service.convert.checks import (
     a_symbol,
     a_time,
@@ -45,7 +47,6 @@ def cancel(message: command_pb2.Cancel, cause: Cause) -> Cancel:
 
 def modify(message: command_pb2.Modify, cause: Cause) -> Modify:
     """New terms of one order; at least one."""
-    absent(message.stop_px, "modify.stop_px", "this server does not take it")
     execution = None
     if message.execution:
         execution = one_of(Placement, message.execution, "modify.execution")
@@ -56,8 +57,9 @@ def modify(message: command_pb2.Modify, cause: Cause) -> Modify:
     if message.HasField("trigger"):
         absent(execution is Placement.LIVE and message.trigger, "modify.trigger", "a LIVE order has none")
         condition = _condition(message.trigger, Placement.DARK, "", "modify.trigger")
-    if not message.order_qty and not message.limit_px and execution is None and condition is None:
-        text = "modify needs an order_qty, a limit_px, a trigger or an execution"
+    numbers = message.order_qty or message.limit_px or message.stop_px
+    if not numbers and execution is None and condition is None:
+        text = "modify needs an order_qty, a limit_px, a stop_px, a trigger or an execution"
         raise malformed(reason_pb2.REASON_REQUIRED, "modify", text)
     return Modify(
         cause,
@@ -66,6 +68,7 @@ def modify(message: command_pb2.Modify, cause: Cause) -> Modify:
         positive(message.limit_px, "modify.limit_px") if message.limit_px else None,
         condition,
         execution,
+        positive(message.stop_px, "modify.stop_px") if message.stop_px else None,
     )
 
 
@@ -107,14 +110,7 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
     execution = (
         one_of(Placement, message.execution, "execution", Placement.LIVE) if message.execution else Placement.LIVE
     )
-    limit_px = None
-    if ord_type is OrdType.LIMIT:
-        if (
-            message.limit_px or execution is Placement.LIVE
-        ):  # the child of a dark order may get its limit from the market
-            limit_px = positive(message.limit_px, "limit_px")
-    else:
-        absent(message.limit_px, "limit_px", f"a {ord_type.name} order has none")
+    limit_px, stop_px = _prices(message, ord_type, execution)
     time_in_force = one_of(TimeInForce, message.time_in_force, "time_in_force", TimeInForce.DAY)
     _only_what_is_taken(message)
     return Terms(
@@ -129,7 +125,28 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
         _expire_time_ns(message, time_in_force),
         _exec_inst(message) if message.exec_inst else (),
         _held(message, execution, ord_type),
+        stop_px,
     )
+
+
+def _prices(
+    message: order_pb2.OrderTerms, ord_type: OrdType, execution: Placement
+) -> tuple[Decimal | None, Decimal | None]:
+    """Limit and stop price, those that orders of this kind have."""
+    limit_px = stop_px = None
+    if ord_type is OrdType.LIMIT or ord_type is OrdType.STOP_LIMIT:
+        if message.limit_px or execution is Placement.LIVE:  # a dark order's child may get its limit from the market
+            limit_px = positive(message.limit_px, "limit_px")
+    elif message.limit_px:
+        absent(message.limit_px, "limit_px", f"a {ord_type.name} order has none")
+    if ord_type is OrdType.STOP or ord_type is OrdType.STOP_LIMIT:
+        if execution is not Placement.LIVE:
+            text = f"execution is {execution}, and a {ord_type.name} order is LIVE, wherever it is kept"
+            raise malformed(reason_pb2.REASON_UNSUPPORTED, "execution", text)
+        stop_px = positive(message.stop_px, "stop_px")
+    elif message.stop_px:
+        absent(message.stop_px, "stop_px", f"a {ord_type.name} order has none")
+    return limit_px, stop_px
 
 
 def _held(message: order_pb2.OrderTerms, execution: Placement, ord_type: OrdType) -> Condition | None:
@@ -185,8 +202,6 @@ def _exec_inst(message: order_pb2.OrderTerms) -> tuple[ExecInst, ...]:
 def _only_what_is_taken(message: order_pb2.OrderTerms) -> None:
     """What the contract knows and this server does not take is refused, never ignored."""
     why = "this server does not take it"
-    if message.stop_px:
-        absent(message.stop_px, "stop_px", why)
     if message.HasField("trail"):
         absent(message.trail, "trail", why)
     if message.route:

@@ -63,6 +63,8 @@ class TermsWriter:
             message.limit_px = text_or_none(terms.limit_px)
         if terms.time_in_force is not said.time_in_force:
             message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
+        if terms.stop_px is not said.stop_px:
+            message.stop_px = text_or_none(terms.stop_px)
         if terms.condition is not said.condition:
             _write_condition(message, terms.condition)
         if terms.expire_time_ns is not said.expire_time_ns:
@@ -156,6 +158,7 @@ def terms(message: order_pb2.OrderTerms) -> Terms:
         time_ns(message.expire_time) if message.HasField("expire_time") else None,
         tuple(ExecInst(instruction) for instruction in instructions) if instructions else (),
         _condition(message) if message.HasField("trigger") else None,
+        number_or_none(message.stop_px),
     )
 
 

@@ -119,7 +119,7 @@ def modified(state: State, answer: inputs.Modified, market: Market, now_ns: int)
         status = OrderStatus.PENDING_CANCEL
     elif status not in ENDED and sent is not None:
         status = OrderStatus.PENDING_REPLACE
-    terms = order.terms.with_numbers(answer.order_qty, answer.limit_px)
+    terms = order.terms.with_numbers(answer.order_qty, answer.limit_px, answer.stop_px)
     after = before.modified(status, answer.order_qty, sent)
     news = events.OrderModified(0, now_ns, cause, order, after, terms, answer.broker_order_id, answer.broker_time_ns)
     return [*resolved, news, *waiting_change_if_up(state, order, after, cause, now_ns), *too_late(news)]
@@ -144,7 +144,8 @@ def _is_news(order: Order, answer: inputs.Modified) -> bool:
     """The answer to the modify that is out, or a restatement by the broker that changes something."""
     if answer.request_ref:
         return order.state.modify_sent is not None and answer.request_ref == order.modify_ref
-    return (answer.order_qty, answer.limit_px) != (order.terms.order_qty, order.terms.limit_px)
+    terms = order.terms
+    return (answer.order_qty, answer.limit_px, answer.stop_px) != (terms.order_qty, terms.limit_px, terms.stop_px)
 
 
 def _ended(order: Order | None, trigger: Trigger) -> OrderState | None:

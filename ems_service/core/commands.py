@@ -12,15 +12,16 @@ from ems_service.core.events import Decision
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage, Order, OrderState, Trigger, status_after
-from ems_service.core.risk import objection
+from ems_service.core.risk import against_fields, objection
 from ems_service.core.state import State
+from ems_service.core.stops import is_kept
 from ems_service.core.values import ZERO, BrokerState, InDoubt, OrderStatus, Placement, Reason
 
 
 def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) -> Decision:
-    """order_routed, or dark_opened or alert_opened of what waits for its price; order_denied with the first objection.
-    A known id: Standing if it was submitted with equal terms, else Refusal. No room to store it: Refusal, and the id is
-    not spent.
+    """order_routed, or dark_opened or alert_opened of what waits here for its price, which is a stop too where its
+    broker has none; order_denied with the first objection. A known id: Standing if it was submitted with equal terms,
+    else Refusal. No room to store it: Refusal, and the id is not spent.
     """
     cause, terms = command.cause, command.terms
     known = state.by_client.get((cause.principal, cause.client_id, command.client_order_id))
@@ -39,6 +40,8 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
             return [_refusal(command, Reason.BROKER_DOWN, "submit.terms.account", text)]
         return [_refusal(command, Reason.UNKNOWN_ACCOUNT, "submit.terms.account", f"no account {terms.account}")]
     number = state.orders_made + 1
+    offer = market.offers.get(terms.account.partition(".")[0])
+    waits = terms.condition is not None or (offer is not None and is_kept(terms, offer))
     order = Order(
         number,
         state.order_id(number),
@@ -49,7 +52,7 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
         terms,
         now_ns,
         OrderState(
-            OrderStatus.PENDING_NEW if terms.condition is None else OrderStatus.DARK,
+            OrderStatus.DARK if waits else OrderStatus.PENDING_NEW,
             terms.order_qty,
             ZERO,
             terms.order_qty,
@@ -62,7 +65,7 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
     )
     if broker.state is BrokerState.DOWN:
         return [denied(order, cause, now_ns, Reason.BROKER_DOWN, "", f"the broker of {terms.account} is down")]
-    if terms.condition is not None:
+    if waits:
         return dark.opened(state, order, cause, market, now_ns)
     found = objection(terms, market.offers[order.broker])
     if found is not None:
@@ -128,10 +131,12 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
         text = f"the broker of {order.terms.account} is down"
         return [_refusal(command, Reason.BROKER_DOWN, "modify.order", text)]
     base = before.modify_stashed or before.modify_sent or order.terms
-    if command.limit_px is not None and base.limit_px is None:
-        text = f"a {base.ord_type.name} order has no limit_px"
-        return [_refusal(command, Reason.UNSUPPORTED, "modify.limit_px", text)]
-    wanted = base.with_numbers(command.order_qty or base.order_qty, command.limit_px or base.limit_px)
+    found = against_fields(base, command)
+    if found is not None:
+        return [_refusal(command, found.reason, found.field.replace("terms", "modify"), found.text)]
+    wanted = base.with_numbers(
+        command.order_qty or base.order_qty, command.limit_px or base.limit_px, command.stop_px or base.stop_px
+    )
     if wanted == base:
         return [events.Standing(cause, order)]
     if market.disk_full and wanted.order_qty > base.order_qty:
@@ -149,8 +154,8 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
 
 
 def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns: int) -> Decision:
-    """A cancel for each order of the client that is open or may be again, as if it had asked; the events say why. With
-    that, what it had asked for is done.
+    """A cancel for each order of the client that is open or may be again, as if it had asked; the events say why. Dark
+    orders and alerts only if it said so; a stop is live wherever it is kept. With that, what it had asked for is done.
     """
     cause = lost.cause
     attendant = (cause.principal, cause.client_id)
@@ -159,7 +164,7 @@ def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns
         _canceling(state, order, cause, now_ns, Reason.DISCONNECTED)
         for order in (*state.open_orders.values(), *state.revivable_orders.values())
         if (order.principal, order.client_id) == attendant
-        and (includes_dark or order.state.status is not OrderStatus.DARK)
+        and (includes_dark or order.state.status is not OrderStatus.DARK or order.terms.kept_as_live)
     ]
     return [*canceled, *on_loss(state, inputs.OnLoss(cause, None), market, now_ns)]
 

@@ -7,13 +7,13 @@ Called by `commands.py` and `ems.py`; looks at the state and the market, and cha
 from dataclasses import replace
 from decimal import Decimal
 
-from ems_service.core import events, inputs
+from ems_service.core import events, inputs, stops
 from ems_service.core.events import Decision
 from ems_service.core.firing import is_alert, is_there, judged_now, moved, price_watched
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Market, Prices
 from ems_service.core.order import Order, Trigger
-from ems_service.core.risk import Objection, objection
+from ems_service.core.risk import Objection, against_fields, objection
 from ems_service.core.state import State
 from ems_service.core.terms import Condition, Terms
 from ems_service.core.values import Direction, OrdType, Placement, Reason, add, divide
@@ -23,7 +23,7 @@ def opened(state: State, order: Order, cause: Cause, market: Market, now_ns: int
     """dark_opened or alert_opened, and what the price of now fires; order_denied if it may not go out later either, or
     if it has no direction and there is no price to give it one. The order is new, and its broker is there.
     """
-    terms = order.terms
+    terms = stops.kept(order.terms) if order.terms.is_stop else order.terms
     found = _objection_to(terms, market)
     condition = None if found is not None else _directed(terms, market.prices.get((order.broker, terms.symbol)))
     if condition is None:
@@ -45,11 +45,15 @@ def modify(state: State, order: Order, command: inputs.Modify, market: Market, n
     cause, terms = command.cause, order.terms
     held = terms.condition
     assert held is not None, order.order_id
-    if command.limit_px is not None and terms.ord_type is OrdType.MARKET:
-        text = "a MARKET order has no limit_px"
-        return [_refusal(command, Objection(Reason.UNSUPPORTED, "modify.limit_px", text))]
-    wanted = terms.with_numbers(command.order_qty or terms.order_qty, command.limit_px or terms.limit_px)
-    if command.execution is Placement.LIVE:
+    found = against_fields(terms, command) or (stops.against_modify(terms, command) if terms.is_stop else None)
+    if found is not None:
+        return [_refusal(command, found)]
+    wanted = terms.with_numbers(
+        command.order_qty or terms.order_qty, command.limit_px or terms.limit_px, command.stop_px or terms.stop_px
+    )
+    if wanted.is_stop:
+        wanted = stops.kept(wanted)
+    elif command.execution is Placement.LIVE:
         wanted = replace(wanted, condition=None)
     elif command.condition is not None:
         asked = command.condition
@@ -119,6 +123,8 @@ def _objection_to(terms: Terms, market: Market) -> Objection | None:
         return Objection(Reason.BROKER_DOWN, "", f"broker {broker} has not been reached yet")
     if is_alert(terms) and terms.symbol in offer.listings:
         return None
+    if terms.is_stop:
+        return stops.objection_to_keeping(terms, offer)
     return objection(terms, offer)
 
 

@@ -15,7 +15,7 @@ from ems_service.core.market import Listing, Market, Prices
 from ems_service.core.order import Order, OrderState, Trigger, status_after
 from ems_service.core.risk import objection
 from ems_service.core.state import State
-from ems_service.core.terms import Terms
+from ems_service.core.terms import CHILD, Terms
 from ems_service.core.values import (
     EXACT,
     ZERO,
@@ -116,7 +116,7 @@ def child_limit_px(terms: Terms, price: Decimal, listing: Listing) -> Decimal | 
     """
     condition = terms.condition
     assert condition is not None
-    if terms.ord_type is OrdType.MARKET:
+    if CHILD[terms.ord_type] is OrdType.MARKET:
         return None
     buys = terms.side is Side.BUY
     away = add if buys else subtract

@@ -103,6 +103,7 @@ class Modified:
     order_qty: Decimal
     limit_px: Decimal | None
     broker_time_ns: int
+    stop_px: Decimal | None = None
 
 
 @dataclass(slots=True)

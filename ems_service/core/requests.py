@@ -40,7 +40,7 @@ class Cancel:
 @dataclass(slots=True)
 class Modify:
     """A client asks for new terms; None: as it is. `condition` is of a dark order or an alert: its trigger price,
-    source and direction count. `execution` LIVE sends a dark order now.
+    source and direction count. `execution` LIVE sends a dark order now. `stop_px` is of a stop.
     """
 
     cause: Cause
@@ -49,6 +49,7 @@ class Modify:
     limit_px: Decimal | None
     condition: Condition | None = None
     execution: Placement | None = None
+    stop_px: Decimal | None = None
 
 
 @dataclass(slots=True)

@@ -6,9 +6,10 @@ Called by `commands.py` for each new order and each modify; looks only. The firs
 from decimal import Decimal
 from typing import NamedTuple
 
+from ems_service.core.inputs import Modify
 from ems_service.core.market import Listing, Offer
-from ems_service.core.terms import Terms
-from ems_service.core.values import EXACT, Reason, multiply
+from ems_service.core.terms import CHILD, Terms
+from ems_service.core.values import EXACT, OrdType, Reason, multiply
 
 
 class Objection(NamedTuple):
@@ -37,7 +38,28 @@ def objection(terms: Terms, offer: Offer) -> Objection | None:
         if instruction not in offer.exec_insts:
             text = f"the broker of {terms.account} does not take {instruction.name}"
             return Objection(Reason.BROKER_CANNOT, "terms.exec_inst", text)
-    return _against_qty(terms, listing) or _against_px(terms, listing)
+    return _against_qty(terms, listing) or _against_px(terms, listing) or against_stop_px(terms, listing)
+
+
+def against_stop_px(terms: Terms, listing: Listing) -> Objection | None:
+    """What stands against the price of a stop; None of what is no stop."""
+    stop_px = terms.stop_px
+    if stop_px is None or _is_multiple(stop_px, tick := listing.tick_at(stop_px)):
+        return None
+    return Objection(Reason.TICK_SIZE, "terms.stop_px", f"{stop_px:f} is no multiple of the tick {tick:f}")
+
+
+def against_fields(terms: Terms, command: Modify) -> Objection | None:
+    """What a modify asks for that orders of this kind do not have."""
+    if command.limit_px is not None and CHILD[terms.ord_type] is OrdType.MARKET:
+        return _has_no(terms, "limit_px")
+    if command.stop_px is not None and not terms.is_stop:
+        return _has_no(terms, "stop_px")
+    return None
+
+
+def _has_no(terms: Terms, field: str) -> Objection:
+    return Objection(Reason.UNSUPPORTED, f"terms.{field}", f"a {terms.ord_type.name} order has no {field}")
 
 
 def _against_qty(terms: Terms, listing: Listing) -> Objection | None:

@@ -55,6 +55,8 @@ class OrdType(IntEnum):
 
     LIMIT = 1
     MARKET = 2
+    STOP = 3
+    STOP_LIMIT = 4
 
 
 class TimeInForce(IntEnum):

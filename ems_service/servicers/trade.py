@@ -141,8 +141,8 @@ class Trade:
         self._engine.put(given, lambda decision: self._answer(decision, stream))
 
     def _take(self, message: command_pb2.Command, stream: EventStream) -> Submit | None:
-        """Put what a command says into the engine; a dark order, which may have to wait for a price, is returned
-        instead.
+        """Put what a command says into the engine; what may have to wait for a price, a dark order or a stop,
+        is returned instead.
         """
         cause = Cause(self._principal, self._client_id, an_id_or_none(message.command_id, "command_id"))
         kind = message.WhichOneof("kind")
@@ -152,7 +152,7 @@ class Trade:
             case "submit":
                 given = command.submit(message.submit, cause)
                 self._waiting += 1
-                if given.terms.condition is not None:
+                if given.terms.condition is not None or given.terms.is_stop:
                     return given
                 self._submit(given, stream)
             case "cancel":

@@ -26,7 +26,7 @@ from ems_service.folding import folded
 from ems_service.inspection import verify
 from ems_service.journal import Journal
 from ems_service.journal_rows import JournalError
-from support.ems_core import ALICE, JOURNAL_ID, PRINCIPAL, SECOND_NS, Core, alert, connected, dark, picture, terms
+from support.ems_core import ALICE, JOURNAL_ID, PRINCIPAL, SECOND_NS, Core, alert, connected, dark, picture, stop, terms
 
 
 class Past:
@@ -113,6 +113,9 @@ def test_a_snapshot_reads_back_as_it_was() -> None:
     core.feed(FeedState.STALE)
     core.submit("F", dark("80"))
     core.trade("80")
+    core.submit("H", stop("85", limit="86"))
+    core.submit("I", stop("80", Side.SELL))
+    core.submit("J", stop("70", Side.SELL))
     core.buy("G")
     core.take(inputs.CancelGroup(Cause(PRINCIPAL, ALICE), "g", Selection(execution=Placement.LIVE, side=Side.BUY), 30))
     core.has_external("X1", terms(qty="2.5"), "0.5")

@@ -238,6 +238,7 @@ class Client(Listener):
         *,
         qty: str = "",
         limit: str = "",
+        stop: str = "",
         trigger: str = "",
         execution: Execution.ValueType = EXECUTION_UNSPECIFIED,
         command_id: str = "",
@@ -247,6 +248,7 @@ class Client(Listener):
             order=OrderKey(client_order_id=client_order_id),
             order_qty=qty,
             limit_px=limit,
+            stop_px=stop,
             trigger=Trigger(price=trigger) if trigger else None,
             execution=execution,
         )

@@ -48,7 +48,13 @@ LISTING = Listing(
     max_qty=Decimal(1000),
     min_notional=Decimal(10),
 )
-OFFER = Offer(frozenset(OrdType), frozenset(TimeInForce), {SYMBOL: LISTING}, modify=True, query_by_ref=True)
+OFFER = Offer(
+    frozenset([OrdType.LIMIT, OrdType.MARKET]),
+    frozenset(TimeInForce),
+    {SYMBOL: LISTING},
+    modify=True,
+    query_by_ref=True,
+)
 
 
 def terms(
@@ -93,6 +99,24 @@ def dark(
         {},
         expire_time_ns,
         condition=Condition(execution, Decimal(trigger), source, direction, slippage),
+    )
+
+
+def stop(
+    stop_px: str, side: Side = Side.BUY, limit: str = "", *, qty: str = "1", expire_time_ns: int | None = None
+) -> Terms:
+    """At the market when the last price reaches `stop_px`, or at a limit."""
+    return Terms(
+        "paper.main",
+        SYMBOL,
+        side,
+        Decimal(qty),
+        OrdType.STOP_LIMIT if limit else OrdType.STOP,
+        Decimal(limit) if limit else None,
+        TimeInForce.GTC if expire_time_ns is None else TimeInForce.GTD,
+        {},
+        expire_time_ns,
+        stop_px=Decimal(stop_px),
     )
 
 
@@ -149,12 +173,11 @@ class Core:
         """The client did not come back."""
         return self.take(inputs.Disconnected(Cause(PRINCIPAL, client_id)))
 
-    def modify(self, name: str, *, qty: str = "", limit: str = "") -> list[str]:
+    def modify(self, name: str, *, qty: str = "", limit: str = "", stop: str = "") -> list[str]:
         """By the id that Alice gave it; what is not given stays."""
         wanted = (Decimal(qty) if qty else None, Decimal(limit) if limit else None)
-        return self.take(
-            inputs.Modify(Cause(PRINCIPAL, ALICE), OrderKey(client_order_id=name, client_id=ALICE), *wanted)
-        )
+        key, stop_px = OrderKey(client_order_id=name, client_id=ALICE), Decimal(stop) if stop else None
+        return self.take(inputs.Modify(Cause(PRINCIPAL, ALICE), key, *wanted, stop_px=stop_px))
 
     # Time, and an operator.
 
@@ -288,7 +311,7 @@ class Core:
         wanted = order.state.modify_sent
         assert wanted is not None, f"no modify of {name} is out"
         where = (self._logged(), order.order_ref, order.modify_ref, "")
-        return self.take(inputs.Modified(*where, wanted.order_qty, wanted.limit_px, self.now_ns))
+        return self.take(inputs.Modified(*where, wanted.order_qty, wanted.limit_px, self.now_ns, wanted.stop_px))
 
     def refuses_modify(self, name: str) -> list[str]:
         """It does not take the modify that is out."""

@@ -38,7 +38,7 @@ from ems_service.core.values import (
 )
 from ems_service.engine import _without_superseded  # pyright: ignore[reportPrivateUsage]  # what is stored is its choice
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
-from support.ems_core import JOURNAL_ID, NOON_NS, OFFER, SYMBOL, dark, picture, terms, written
+from support.ems_core import JOURNAL_ID, NOON_NS, OFFER, SYMBOL, dark, picture, stop, terms, written
 
 ACCOUNTS = ("paper.main", "paper.alt")
 NAMES = tuple("ABCDEFGHIJ")
@@ -70,6 +70,7 @@ held = st.builds(
     execution=st.sampled_from([Placement.DARK, Placement.DARK, Placement.ALERT]),
     expire_time_ns=st.none() | st.just(NOON_NS + 6_000_000_000),
 )
+stops = st.builds(stop, st.sampled_from(["95", "100", "105"]), st.sampled_from(Side), st.sampled_from(["", "100"]))
 prices = st.sampled_from(["100", "99.99", "0.000000000000000001", "123456789.123456789012345678"]).map(Decimal)
 qtys = st.sampled_from(["0.1", "0.2", "0.3", "1", "2.5", "7"]).map(Decimal)
 SELECTIONS = [Selection(), Selection(side=Side.BUY), Selection(client_ids=frozenset(["bob"]))]
@@ -118,7 +119,7 @@ class EmsMachine(RuleBasedStateMachine):
 
     # Clients.
 
-    @rule(cause=causes, name=st.sampled_from(NAMES), asked=asked | denied | held)
+    @rule(cause=causes, name=st.sampled_from(NAMES), asked=asked | denied | held | stops)
     def submits(self, cause: Cause, name: str, asked: Terms) -> None:
         self.take(inputs.Submit(cause, name, asked))
 
@@ -138,6 +139,7 @@ class EmsMachine(RuleBasedStateMachine):
         limit_px=st.none() | limits,
         held=st.none() | held,
         execution=st.sampled_from([None, None, Placement.LIVE, Placement.DARK]),
+        stop_px=st.none() | ticks,
     )
     def modifies(
         self,
@@ -147,10 +149,11 @@ class EmsMachine(RuleBasedStateMachine):
         limit_px: Decimal | None,
         held: Terms | None = None,
         execution: Placement | None = None,
+        stop_px: Decimal | None = None,
     ) -> None:
         key = OrderKey(order_id=f"{JOURNAL_ID}-{self.order_number(number)}")
         condition = None if held is None else held.condition
-        self.take(inputs.Modify(cause, key, qty, limit_px, condition, execution))
+        self.take(inputs.Modify(cause, key, qty, limit_px, condition, execution, stop_px))
 
     @rule(cause=causes, group_id=st.sampled_from("gh"), selection=st.sampled_from(SELECTIONS))
     def cancels_a_group(self, cause: Cause, group_id: str, selection: Selection) -> None:

@@ -6,6 +6,8 @@ from pitline.types.v1.order_pb2 import (
     EXECUTION_LIVE,
     ORD_TYPE_LIMIT,
     ORD_TYPE_MARKET,
+    ORD_TYPE_STOP,
+    ORD_TYPE_STOP_LIMIT,
     SIDE_BUY,
     SIDE_SELL,
     TIME_IN_FORCE_GTC,
@@ -44,6 +46,15 @@ def sell(
 def dark(terms: OrderTerms, trigger: str, *, max_slippage: str = "") -> OrderTerms:
     """The same, held until the trigger."""
     return _held(terms, trigger, EXECUTION_DARK, max_slippage)
+
+
+def stop(terms: OrderTerms, stop_px: str) -> OrderTerms:
+    """The same, when the last price reaches `stop_px`."""
+    waiting = OrderTerms()
+    waiting.CopyFrom(terms)
+    waiting.ord_type = ORD_TYPE_STOP_LIMIT if terms.limit_px else ORD_TYPE_STOP
+    waiting.stop_px = stop_px
+    return waiting
 
 
 def alert(symbol: str, trigger: str) -> OrderTerms:

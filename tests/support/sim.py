@@ -58,6 +58,8 @@ from pitline.types.v1.order_pb2 import (
     EXEC_INST_REDUCE_ONLY,
     ORD_TYPE_LIMIT,
     ORD_TYPE_MARKET,
+    ORD_TYPE_STOP,
+    ORD_TYPE_STOP_LIMIT,
     SIDE_BUY,
     TIME_IN_FORCE_DAY,
     TIME_IN_FORCE_FOK,
@@ -94,9 +96,10 @@ CAPABILITIES = Capabilities(
 
 
 def declaring_everything() -> Capabilities:
-    """What a broker declares that takes every time in force and instruction."""
+    """What a broker declares that takes every kind of order, time in force and instruction."""
     everything = Capabilities()
     everything.CopyFrom(CAPABILITIES)
+    everything.ord_types.extend([ORD_TYPE_STOP, ORD_TYPE_STOP_LIMIT])
     everything.times_in_force.extend([TIME_IN_FORCE_IOC, TIME_IN_FORCE_FOK, TIME_IN_FORCE_GTD])
     everything.exec_insts.extend([EXEC_INST_POST_ONLY, EXEC_INST_REDUCE_ONLY])
     return everything
@@ -349,7 +352,7 @@ class Sim:
         order = self.orders[order_ref]
         asked = order.take_modify()
         assert asked is not None, f"no modify of {order_ref} waits"
-        order.restate(asked.order_qty, asked.limit_px)
+        order.restate(asked.order_qty, asked.limit_px, asked.stop_px)
         order.broker_order_id = broker_order_id or order.broker_order_id
         self._say_modified(order, asked.request_ref)
 
@@ -362,7 +365,7 @@ class Sim:
     def restate(self, order_ref: str, *, qty: str = "", limit: str = "") -> None:
         """The broker gives the order new terms by itself; what is not given stays."""
         order = self.orders[order_ref]
-        order.restate(qty or str(order.order_qty), limit or order.limit_px)
+        order.restate(qty or str(order.order_qty), limit or order.limit_px, order.stop_px)
         self._say_modified(order, "")
 
     def repeat(self, broker_seq: int = 0) -> None:
@@ -591,6 +594,7 @@ class Sim:
             broker_order_id=order.broker_order_id,
             order_qty=str(order.order_qty),
             limit_px=order.limit_px,
+            stop_px=order.stop_px,
         )
         self.send(BrokerEvent(modified=modified))
 

@@ -22,12 +22,13 @@ class SimOrder:
     modify: ModifyOrder | None = None
     """The modify that waits for an answer."""
     order_qty: Decimal = field(init=False)
-    """In force, as is `limit_px`: as asked, until a modify."""
+    """In force, as are `limit_px` and `stop_px`: as asked, until a modify."""
     limit_px: str = field(init=False)
+    stop_px: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.order_qty = Decimal(self.asked.order_qty)
-        self.limit_px = self.asked.limit_px
+        self.limit_px, self.stop_px = self.asked.limit_px, self.asked.stop_px
 
     @property
     def is_open(self) -> bool:
@@ -41,9 +42,9 @@ class SimOrder:
         if self.cum_qty >= self.order_qty:
             self.fate = FATE_FILLED
 
-    def restate(self, order_qty: str, limit_px: str) -> None:
+    def restate(self, order_qty: str, limit_px: str, stop_px: str) -> None:
         """New terms are in force: at or below what is filled the order has ended, above that it lives again."""
-        self.order_qty, self.limit_px = Decimal(order_qty), limit_px
+        self.order_qty, self.limit_px, self.stop_px = Decimal(order_qty), limit_px, stop_px
         if self.fate in (FATE_WORKING, FATE_FILLED):
             self.fate = FATE_FILLED if self.cum_qty >= self.order_qty else FATE_WORKING
 

@@ -206,7 +206,7 @@ def test_an_offer_arrives_with_what_this_server_knows_of_it() -> None:
         key=instrument_pb2.InstrumentKey(symbol="Y-USD"), multiplier="", min_qty="", max_qty="", min_notional=""
     )
     offered = broker.offer(declared, [_instrument(), plain])
-    assert offered.ord_types == {OrdType.LIMIT}
+    assert offered.ord_types == {OrdType.LIMIT, OrdType.STOP}
     assert offered.times_in_force == {TimeInForce.DAY, TimeInForce.FOK}
     bands = ((Decimal(0), Decimal("0.01")), (Decimal(100), Decimal("0.5")))
     assert offered.listings == {

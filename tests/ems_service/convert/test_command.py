@@ -123,8 +123,6 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
     ],
     "ord_type": [
         (0, "REQUIRED"),
-        (order_pb2.ORD_TYPE_STOP, "UNSUPPORTED"),
-        (order_pb2.ORD_TYPE_STOP_LIMIT, "UNSUPPORTED"),
         (order_pb2.ORD_TYPE_TRAILING_STOP, "UNSUPPORTED"),
         (99, "UNKNOWN_VALUE"),
         (-1, "UNKNOWN_VALUE"),
@@ -198,6 +196,49 @@ def test_a_market_order_with_a_limit_is_refused(limit_px: str) -> None:
     assert (refused.reason, refused.field) == ("UNSUPPORTED", "submit.terms.limit_px")
 
 
+def _stop(**fields: object) -> OrderTerms:
+    asked = _well_formed()
+    asked.ord_type, asked.limit_px, asked.stop_px = order_pb2.ORD_TYPE_STOP, "", "99.50"
+    for name, value in fields.items():
+        setattr(asked, name, value)
+    return asked
+
+
+def test_a_stop_arrives_with_its_stop_px_and_a_stop_limit_with_both() -> None:
+    taken = command.terms(_stop(), "terms")
+    assert (taken.ord_type, taken.limit_px, taken.stop_px, taken.condition) == (
+        OrdType.STOP,
+        None,
+        Decimal("99.5"),
+        None,
+    )
+    taken = command.terms(_stop(ord_type=order_pb2.ORD_TYPE_STOP_LIMIT, limit_px="99"), "terms")
+    assert (taken.ord_type, taken.limit_px, taken.stop_px) == (OrdType.STOP_LIMIT, Decimal(99), Decimal("99.5"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "field"),
+    [
+        (_stop(stop_px=""), "REQUIRED", "stop_px"),
+        (_stop(stop_px="0"), "OUT_OF_RANGE", "stop_px"),
+        (_stop(limit_px="99"), "UNSUPPORTED", "limit_px"),
+        (_stop(ord_type=order_pb2.ORD_TYPE_STOP_LIMIT), "REQUIRED", "limit_px"),
+        (_stop(execution=order_pb2.EXECUTION_DARK), "UNSUPPORTED", "execution"),
+        (_stop(execution=order_pb2.EXECUTION_ALERT), "UNSUPPORTED", "execution"),
+        (_stop(max_slippage="1"), "UNSUPPORTED", "max_slippage"),
+    ],
+)
+def test_a_malformed_stop_is_refused(asked: OrderTerms, reason: str, field: str) -> None:
+    refused = _refused(lambda: command.terms(asked, "submit.terms"))
+    assert (refused.reason, refused.field) == (reason, f"submit.terms.{field}")
+
+
+def test_a_modify_may_ask_for_another_stop_px_alone() -> None:
+    key = command_pb2.OrderKey(client_order_id="A")
+    taken = command.modify(command_pb2.Modify(order=key, stop_px="99.50"), CAUSE)
+    assert (taken.stop_px, taken.limit_px, taken.order_qty) == (Decimal("99.5"), None, None)
+
+
 @pytest.mark.parametrize("side", [order_pb2.SIDE_BUY, order_pb2.SIDE_SELL])
 def test_a_size_that_contradicts_its_side_is_refused(side: order_pb2.Side.ValueType) -> None:
     # Quantities of orders are positive, the side says the direction: "sell -1" could mean either.
@@ -210,8 +251,8 @@ def test_a_size_that_contradicts_its_side_is_refused(side: order_pb2.Side.ValueT
 def test_a_refusal_names_the_value_and_the_bound() -> None:
     refused = _refused(lambda: command.terms(_with(_well_formed(), "order_qty", "1000000000000000"), "terms"))
     assert refused.text == "terms.order_qty is '1000000000000000', not > 0 and < 1000000000000000"
-    refused = _refused(lambda: command.terms(_with(_well_formed(), "ord_type", order_pb2.ORD_TYPE_STOP), "terms"))
-    assert "LIMIT, MARKET" in refused.text
+    refused = _refused(lambda: command.terms(_with(_well_formed(), "ord_type", 99), "terms"))
+    assert "MARKET, STOP" in refused.text
 
 
 # The rest of a submit, and cancels.

@@ -7,7 +7,7 @@ Every row goes over real sockets; what can be asked without them is asked direct
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ from pitline.types.v1.order_pb2 import (
     EXEC_INST_POST_ONLY,
     EXECUTION_DARK,
     ORD_TYPE_MARKET,
+    ORD_TYPE_STOP,
+    ORD_TYPE_STOP_LIMIT,
     TIME_IN_FORCE_GTD,
     OrderTerms,
     Trigger,
@@ -120,6 +122,14 @@ def with_trigger(asked: OrderTerms | Modify) -> None:
 
 def at_the_market(terms: OrderTerms) -> None:
     terms.ord_type = ORD_TYPE_MARKET
+
+
+def a_stop(terms: OrderTerms) -> None:
+    terms.ord_type, terms.limit_px, terms.stop_px = ORD_TYPE_STOP, "", "100"
+
+
+def a_stop_limit(terms: OrderTerms) -> None:
+    terms.ord_type, terms.stop_px = ORD_TYPE_STOP_LIMIT, "100"
 
 
 # By message and field; a field of one request alone may have a row of its own, "Request: Message.field".
@@ -183,11 +193,22 @@ ROWS: dict[str, Row] = {
     "OrderTerms.symbol": a_symbol(),
     "OrderTerms.side": a_choice("BUY, SELL", required=True),
     "OrderTerms.order_qty": a_number(),
-    "OrderTerms.ord_type": a_choice("LIMIT, MARKET", required=True, not_taken=(3, 4, 5)),
-    "OrderTerms.limit_px": [*a_number(), Bad("100", "UNSUPPORTED", "a MARKET order has none", given=at_the_market)],
+    "OrderTerms.ord_type": a_choice("LIMIT, MARKET, STOP, STOP_LIMIT", required=True, not_taken=(5,)),
+    "OrderTerms.limit_px": [
+        *a_number(),
+        Bad("100", "UNSUPPORTED", "a MARKET order has none", given=at_the_market),
+        Bad("100", "UNSUPPORTED", "a STOP order has none", given=a_stop),
+        Bad("", "REQUIRED", "a decimal number > 0", given=a_stop_limit),
+    ],
     "OrderTerms.time_in_force": a_choice("DAY, GTC, IOC, FOK, GTD", required=False),
-    "OrderTerms.execution": a_choice("LIVE, DARK, ALERT", required=False),
-    "OrderTerms.stop_px": [Bad(value, "UNSUPPORTED", WHY) for value in ("100", "NaN", "x" * MEGABYTE)],
+    "OrderTerms.execution": [
+        *a_choice("LIVE, DARK, ALERT", required=False),
+        *(Bad(value, "UNSUPPORTED", "a STOP order is LIVE", given=a_stop) for value in (2, 3)),
+    ],
+    "OrderTerms.stop_px": [
+        Bad("100", "UNSUPPORTED", "a LIMIT order has none"),
+        *(replace(bad, given=given) for bad in a_number() for given in (a_stop, a_stop_limit)),
+    ],
     "OrderTerms.trail": NotTaken(),
     "OrderTerms.expire_time": [
         Bad(None, "REQUIRED", "required with GTD", given=with_gtd),
@@ -210,6 +231,7 @@ ROWS: dict[str, Row] = {
     ],
     "OrderTerms.trigger": [
         Bad(Trigger(price="100"), "UNSUPPORTED", "only DARK and ALERT have one"),
+        Bad(Trigger(price="100"), "UNSUPPORTED", "only DARK and ALERT have one", given=a_stop),
         Bad(None, "REQUIRED", "required with DARK", given=held_dark),
     ],
     "Trigger.price": a_number(),
@@ -236,7 +258,7 @@ ROWS: dict[str, Row] = {
     "Modify.order": [Bad(OrderKey(), "REQUIRED", "order_id or client_order_id")],
     "Modify.order_qty": a_number(required=False),
     "Modify.limit_px": a_number(required=False),
-    "Modify.stop_px": [Bad(value, "UNSUPPORTED", WHY) for value in ("100", "NaN", "x" * MEGABYTE)],
+    "Modify.stop_px": a_number(required=False),
     "Modify.trigger": [Bad(Trigger(), "REQUIRED", "required", where="modify.trigger.price")],
     "Modify.execution": [
         Bad(3, "UNSUPPORTED", "becomes no alert"),

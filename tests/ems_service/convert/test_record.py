@@ -17,11 +17,11 @@ from ems_service.core.inputs import Cause
 from ems_service.core.order import NOT_WAITING, CancelStage
 from ems_service.core.positions import Position, after_fill
 from ems_service.core.state import State
-from ems_service.core.values import BrokerState, Environment, Fate, FeedState, FillFlag, Liquidity, Money, Reason
+from ems_service.core.values import BrokerState, Environment, Fate, FeedState, FillFlag, Liquidity, Money, Reason, Side
 from pitline.ems.v1 import event_pb2
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
 from pitline.types.v1 import order_pb2
-from support.ems_core import JOURNAL_ID, NOON_NS, SECOND_NS, Core, alert, connected, dark, picture, terms
+from support.ems_core import JOURNAL_ID, NOON_NS, SECOND_NS, Core, alert, connected, dark, picture, stop, terms
 
 USD = Money(Decimal("0.25"), "USD")
 EVENT_KINDS = {
@@ -90,6 +90,9 @@ def _eventful() -> Core:
     core.submit("O", dark("95", max_slippage="1"))
     core.submit("P", alert("94"))
     core.submit("Q", dark("80", expire_time_ns=core.now_ns + SECOND_NS))
+    core.submit("R", stop("95", limit="96"))
+    core.submit("S", stop("85", Side.SELL))
+    core.modify("S", stop="84")
     key = inputs.OrderKey(client_order_id="O", client_id="alice")
     core.take(inputs.Modify(Cause("local", "alice"), key, Decimal(2), None))
     core.feed(FeedState.STALE)

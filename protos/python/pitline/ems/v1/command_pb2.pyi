@@ -264,7 +264,7 @@ class Open(_message.Message):
     disconnect_grace_seconds: _builtins.int
     """With CANCEL_MINE: how long to wait for the client's return, seconds, 0 to 3600."""
     disconnect_includes_dark: _builtins.bool
-    """With CANCEL_MINE: dark orders and alerts too."""
+    """With CANCEL_MINE: dark orders and alerts too. Stops are LIVE, and canceled in any case."""
     heartbeat_seconds: _builtins.int
     """Interval of heartbeats both ways, seconds, 1 to 60; 0: none are owed. After a half-close none are owed by the client."""
     @_builtins.property
@@ -338,7 +338,7 @@ class Modify(_message.Message):
     limit_px: _builtins.str
     """New limit price; empty: as it is."""
     stop_px: _builtins.str
-    """New stop price; empty: as it is."""
+    """New stop price of a STOP or STOP_LIMIT; empty: as it is."""
     execution: _order_pb2.Execution.ValueType
     """DARK makes a live order dark, LIVE sends a dark one now; unspecified: as it is."""
     @_builtins.property
@@ -430,7 +430,7 @@ class OrderSelection(_message.Message):
     side: _order_pb2.Side.ValueType
     """Of this side."""
     execution: _order_pb2.Execution.ValueType
-    """Held there."""
+    """With this execution; stops are LIVE, wherever they are kept."""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Of these accounts."""

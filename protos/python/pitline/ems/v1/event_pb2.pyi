@@ -1073,7 +1073,7 @@ class DarkTriggered(_message.Message):
     trigger_px: _builtins.str
     """Price that fired it, decimal string."""
     child_limit_px: _builtins.str
-    """Limit of the child, decimal string; empty for a market order."""
+    """Limit of the child, decimal string; empty for a market order, as the child of a STOP is."""
     @_builtins.property
     def market_time(self) -> _timestamp_pb2.Timestamp:
         """The market's time of that price."""

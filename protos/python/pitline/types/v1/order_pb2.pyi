@@ -58,9 +58,11 @@ class _OrdTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrdType.Value
     ORD_TYPE_MARKET: _OrdType.ValueType  # 2
     """At what is displayed now; what is not filled at once is canceled."""
     ORD_TYPE_STOP: _OrdType.ValueType  # 3
-    """Becomes MARKET when the last price reaches stop_px."""
+    """Becomes MARKET when the last price reaches stop_px: a buy at or above it, a sell at or below. Kept by its broker where
+    that declares it, else by the EMS, DARK until it is triggered.
+    """
     ORD_TYPE_STOP_LIMIT: _OrdType.ValueType  # 4
-    """Becomes LIMIT at limit_px when the last price reaches stop_px."""
+    """Becomes LIMIT at limit_px when the last price reaches stop_px, as STOP."""
     ORD_TYPE_TRAILING_STOP: _OrdType.ValueType  # 5
     """A STOP whose stop_px follows the last price at a distance."""
 
@@ -74,9 +76,11 @@ ORD_TYPE_LIMIT: OrdType.ValueType  # 1
 ORD_TYPE_MARKET: OrdType.ValueType  # 2
 """At what is displayed now; what is not filled at once is canceled."""
 ORD_TYPE_STOP: OrdType.ValueType  # 3
-"""Becomes MARKET when the last price reaches stop_px."""
+"""Becomes MARKET when the last price reaches stop_px: a buy at or above it, a sell at or below. Kept by its broker where
+that declares it, else by the EMS, DARK until it is triggered.
+"""
 ORD_TYPE_STOP_LIMIT: OrdType.ValueType  # 4
-"""Becomes LIMIT at limit_px when the last price reaches stop_px."""
+"""Becomes LIMIT at limit_px when the last price reaches stop_px, as STOP."""
 ORD_TYPE_TRAILING_STOP: OrdType.ValueType  # 5
 """A STOP whose stop_px follows the last price at a distance."""
 Global___OrdType: _TypeAlias = OrdType  # noqa: Y015
@@ -256,7 +260,7 @@ class _OrderStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderStat
     ORDER_STATUS_HELD: _OrderStatus.ValueType  # 1
     """Waits for its parent."""
     ORDER_STATUS_DARK: _OrderStatus.ValueType  # 2
-    """Held by the EMS until its trigger fires."""
+    """Held by the EMS until its trigger fires; a stop, whose execution is LIVE, where its broker has none."""
     ORDER_STATUS_PENDING_NEW: _OrderStatus.ValueType  # 3
     """Accepted by the EMS and on its way, not acknowledged by the broker (FIX 39 = A)."""
     ORDER_STATUS_WORKING: _OrderStatus.ValueType  # 4
@@ -290,7 +294,7 @@ ORDER_STATUS_UNSPECIFIED: OrderStatus.ValueType  # 0
 ORDER_STATUS_HELD: OrderStatus.ValueType  # 1
 """Waits for its parent."""
 ORDER_STATUS_DARK: OrderStatus.ValueType  # 2
-"""Held by the EMS until its trigger fires."""
+"""Held by the EMS until its trigger fires; a stop, whose execution is LIVE, where its broker has none."""
 ORDER_STATUS_PENDING_NEW: OrderStatus.ValueType  # 3
 """Accepted by the EMS and on its way, not acknowledged by the broker (FIX 39 = A)."""
 ORDER_STATUS_WORKING: OrderStatus.ValueType  # 4
@@ -470,9 +474,11 @@ class OrderTerms(_message.Message):
     time_in_force: Global___TimeInForce.ValueType
     """Unspecified: DAY."""
     execution: Global___Execution.ValueType
-    """Unspecified: LIVE."""
+    """Unspecified: LIVE. STOP and STOP_LIMIT are LIVE, wherever they are kept: their status says where."""
     stop_px: _builtins.str
-    """Stop price, quote currency per unit, decimal string, > 0 (FIX 99). STOP and STOP_LIMIT require it."""
+    """Stop price, quote currency per unit, decimal string, > 0, a multiple of the tick (FIX 99). STOP and STOP_LIMIT require
+    it, the others refuse it. One that the last price has reached already fires at once.
+    """
     max_slippage: _builtins.str
     """How far beyond the trigger a dark order's child may be priced, quote currency per unit, decimal string, >= 0."""
     route: Global___Route.ValueType
@@ -491,7 +497,7 @@ class OrderTerms(_message.Message):
 
     @_builtins.property
     def trigger(self) -> Global___Trigger:
-        """DARK and ALERT require it."""
+        """DARK and ALERT require it, LIVE refuses it. Told of a stop while the EMS keeps it: what it watches."""
 
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
