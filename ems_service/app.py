@@ -6,6 +6,7 @@ the journal closes.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from importlib.metadata import version
 from ems_service.archive import Archive
 from ems_service.broker_link import BrokerLink
 from ems_service.config import Config
+from ems_service.convert.broker import Caller
 from ems_service.core.inputs import Cause, Started
 from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Clock, Engine
@@ -59,10 +61,8 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         publisher = Publisher(journal, state.seq)
         recall = Recall(archive, archive.ids(found.snapshot_seq), archive.last_row(found.snapshot_seq))
         engine = Engine(state, journal, publisher, Clock(), recall)
-        links = {
-            name: BrokerLink(name, broker.address, config.ems_id, config.durability, engine)
-            for name, broker in config.brokers.items()
-        }
+        caller = Caller(config.ems_id, secrets.token_hex(8), config.durability)
+        links = {name: BrokerLink(name, broker.address, caller, engine) for name, broker in config.brokers.items()}
         engine.outlets.update(links)
         engine.market.awaited = frozenset(links)
         engine.market.answer_ns = round(config.answer_seconds * 1e9)

@@ -18,7 +18,7 @@ import structlog
 from google.protobuf.message import Message
 
 from ems_service.convert import broker as broker_messages
-from ems_service.convert.broker import ProtocolError
+from ems_service.convert.broker import Caller, ProtocolError
 from ems_service.core.inputs import Cause, LinkChanged, Unreadable
 from ems_service.core.values import BrokerState
 from ems_service.dialogue import BrokerRefused, Dialogue, StoreReplaced, known
@@ -43,6 +43,8 @@ from pitline_rpc.wire import stream_stream
 
 _TRADES = "/pitline.broker.v1.BrokerService/Trades"
 
+_BEHIND = frozenset(("STALE_EPOCH", "JOURNAL_BEHIND"))
+
 _Call = grpc.aio.StreamStreamCall[Message | bytes, broker_service_pb2.TradesResponse]
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -51,7 +53,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class BrokerLink:
     """The line to the broker known as `name`. An Outlet of the engine."""
 
-    def __init__(self, name: str, address: str, ems_id: str, durability: str, engine: Engine) -> None:
+    def __init__(self, name: str, address: str, caller: Caller, engine: Engine) -> None:
         self.name = name
         self.address = address
         self.instruments: list[instrument_pb2.Instrument] = []
@@ -59,11 +61,13 @@ class BrokerLink:
         self.connects = 0
         self.text = "not connected yet"
         self.refused_store_id = ""
-        self._ems_id = ems_id
-        self._durability = durability
+        """An operator may accept it."""
+        self.highest_epoch = 0
+        """Of this journal, that a store has seen which refuses it because of that; 0: that is not why."""
+        self._caller = caller
         self._engine = engine
         self._out: Outbound | None = None
-        self._told_stored = 0
+        self._stored = self._told_stored = 0
         self._silent_ticks = 0
         self._call_again = asyncio.Event()
 
@@ -77,10 +81,21 @@ class BrokerLink:
             self._out.put(framed)
 
     def stored(self, broker_seq: int) -> None:
-        """Everything up to this broker_seq is stored: now and then the broker is told."""
+        """Everything up to this broker_seq is stored. The broker is told now and then, and with the next heartbeat."""
+        self._stored = broker_seq
         if broker_seq - self._told_stored >= ACK_BROKER_SEQ_EVERY:
-            self._told_stored = broker_seq
-            self.send(broker_messages.ack_seq(broker_seq))
+            self.tell_stored()
+
+    def begin(self, stored_seq: int) -> None:
+        """A hello was accepted. Before any order of this stream the broker is told what is stored."""
+        self._stored = self._told_stored = stored_seq
+        self.send(broker_messages.ack_seq(stored_seq))
+
+    def tell_stored(self) -> None:
+        """Tell the broker what is stored, if that is news."""
+        if self._stored != self._told_stored:
+            self._told_stored = self._stored
+            self.send(broker_messages.ack_seq(self._stored))
 
     async def run(self) -> None:
         """Keep the line open until canceled."""
@@ -98,7 +113,9 @@ class BrokerLink:
                 Refused,
                 TimeoutError,
             ) as errors:
-                self.text = _in_words(leaves(errors)[0])
+                error = leaves(errors)[0]
+                self.text = _in_words(error)
+                self._note_refusal(error)
             if self.connects > connects:
                 pause = CONNECT_SECONDS_MIN
             _log.warning("broker_down", broker=self.name, address=self.address, text=self.text)
@@ -114,9 +131,9 @@ class BrokerLink:
             stub = broker_service_pb2_grpc.BrokerServiceStub(channel)
             self.instruments = await _instruments(stub, self.name)
             found = await self._engine.read(lambda state: known(state, self.name))
-            dialogue = Dialogue(self.name, self._durability, found, self.instruments)
+            dialogue = Dialogue(self.name, self._caller.durability, found, self.instruments)
             call = stream_stream(channel, _TRADES, broker_service_pb2.TradesResponse)()
-            for message in found.hello(self._ems_id, self._durability):
+            for message in found.hello(self._caller):
                 await call.write(message)
             # A full queue ends the stream: the next recovery finds out what the broker had of it.
             out = self._out = Outbound(call.write, BROKER_BYTES_MAX)
@@ -152,6 +169,7 @@ class BrokerLink:
             self._silent_ticks += 1
             if self._silent_ticks > BROKER_SILENT_TICKS_MAX:
                 raise ProtocolError(f"silent for {BROKER_SILENT_TICKS_MAX * BROKER_TICK_SECONDS:g} s")
+            self.tell_stored()
             self.send(broker_messages.HEARTBEAT)
             if ticks % COMPARE_TICKS == 0:
                 for question in dialogue.comparison():
@@ -165,18 +183,26 @@ class BrokerLink:
 
     async def _take_hello_ack(self, event: event_pb2.BrokerEvent | None, dialogue: Dialogue) -> None:
         hello = dialogue.begin(event)
-        try:
-            dialogue.accepted(hello, await self._engine.ask(hello))
-            self.refused_store_id = ""
-        except BrokerRefused as refused:
-            self.refused_store_id = refused.store_id
-            if isinstance(refused, StoreReplaced):
-                self.call_again()
-            raise
+        dialogue.accepted(hello, await self._engine.ask(hello))
+        self.begin(dialogue.stored_seq)
         self.build = dialogue.build
         self._engine.market.offers[self.name] = dialogue.offer
 
+    def _note_refusal(self, error: BaseException) -> None:
+        """What an operator may accept: another store, or one that knows more of this journal than the journal does."""
+        if isinstance(error, BrokerRefused):
+            self.refused_store_id, self.highest_epoch = error.store_id, 0
+            if isinstance(error, StoreReplaced):
+                self.call_again()
+        elif isinstance(error, grpc.aio.AioRpcError):
+            refused = from_rpc_error(error)
+            if refused.reason in _BEHIND:
+                self.refused_store_id = refused.metadata.get("store_id", "")
+                epoch = refused.metadata.get("highest_epoch", "")
+                self.highest_epoch = int(epoch) if epoch.isdecimal() else 0
+
     def _recovered(self, venue: LinkChanged) -> None:
+        self.refused_store_id, self.highest_epoch = "", 0
         self.connects += 1
         self.text = venue.text
         _log.info("broker_up", broker=self.name, address=self.address, connects=self.connects, venue=venue.state.name)

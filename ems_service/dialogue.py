@@ -9,10 +9,11 @@ from copy import copy
 from dataclasses import dataclass
 
 from ems_service.convert import broker as broker_messages
-from ems_service.convert.broker import ProtocolError, to_input
+from ems_service.convert.broker import Caller, ProtocolError, to_input
 from ems_service.core.events import Decision, Refusal
 from ems_service.core.inputs import Cause, Hello, Input, LinkChanged, RefState, Unhandled, Unreadable
 from ems_service.core.market import Offer
+from ems_service.core.order import number_of_ref
 from ems_service.core.state import Broker, State
 from ems_service.core.values import BrokerState, Environment
 from ems_service.reported import Reported
@@ -33,6 +34,10 @@ class BrokerRefused(Exception):
         self.store_id = store_id
 
 
+class JournalBehind(BrokerRefused):
+    """The broker knows of an order that this journal has forgotten; an operator may accept that."""
+
+
 class StoreReplaced(BrokerRefused):
     """Another store was accepted: this stream goes on from where the log of the store before it had ended, so the
     broker is to be called again.
@@ -48,17 +53,38 @@ class Known:
     broker: Broker | None
     """A copy; None before the first contact."""
     order_refs: list[str]
+    orders_made: int
+    held_refs: frozenset[str]
+    """Of orders that have never been at the broker."""
+    begins_at_head: bool
 
-    def hello(self, ems_id: str, durability: str) -> list[broker_service_pb2.TradesRequest]:
+    def hello(self, caller: Caller) -> list[broker_service_pb2.TradesRequest]:
         """The messages that a stream begins with."""
-        cursor = None if self.broker is None else self.broker.cursor
-        return broker_messages.hello(ems_id, self.journal_id, self.epoch, durability, cursor, self.order_refs)
+        at_head = self.begins_at_head
+        cursor = None if self.broker is None or at_head else self.broker.cursor
+        return broker_messages.hello(
+            caller, self.journal_id, self.epoch, cursor, self.order_refs, begin_at_head=at_head
+        )
+
+    def never_sent(self, order_ref: str) -> bool:
+        """Whether this is a ref of this journal under which it has sent nothing, and would some day."""
+        number = number_of_ref(self.journal_id, order_ref)
+        return order_ref in self.held_refs or (number is not None and number > self.orders_made)
 
 
 def known(state: State, broker: str) -> Known:
     """What is known of the broker with this name."""
     refs = [order.order_ref for order in state.unsettled_orders_at(broker)]
-    return Known(state.journal_id, state.epoch, copy(state.brokers.get(broker)), refs)
+    held_refs = frozenset(order.order_ref for order in state.held_orders_at(broker))
+    return Known(
+        state.journal_id,
+        state.epoch,
+        copy(state.brokers.get(broker)),
+        refs,
+        state.orders_made,
+        held_refs,
+        state.begins_at_head(broker),
+    )
 
 
 class Dialogue:
@@ -75,7 +101,8 @@ class Dialogue:
         self.build = ""
         self._broker = broker
         self._durability = durability
-        self._known = known.broker
+        self._known = known
+        self._store_id = ""
         self._instruments = instruments
         self._reported = Reported(broker)
         self._last_seq = 0
@@ -100,16 +127,21 @@ class Dialogue:
             if isinstance(answer, Refusal):
                 store_id = hello.store_id if answer.field != "hello_ack.environment" else ""
                 raise BrokerRefused(answer.text, store_id)
-        head, known = hello.head_broker_seq, self._known
+        head, known = hello.head_broker_seq, self._known.broker
         if known is not None and known.store_id != hello.store_id:
             raise StoreReplaced("another store was accepted")
         if known is not None and head < known.cursor:
             ends = f"the broker's log ends at {head}"
             raise BrokerRefused(f"{ends}, and {known.cursor} was stored of it: it went back in time")
-        self._last_seq = head if known is None else known.cursor
+        self._store_id = hello.store_id
+        self._last_seq = head if known is None or known.begins_at_head else known.cursor
 
     def take(self, event: event_pb2.BrokerEvent) -> list[Input]:
-        """What the engine must decide about. What cannot be read is `Unreadable`. Raises ProtocolError."""
+        """What the engine must decide about. What cannot be read is `Unreadable`. Raises ProtocolError, and
+        JournalBehind.
+        """
+        if not self.recovered:
+            self._check_remembered(event)
         if event.broker_seq > self._last_seq + 1:
             raise ProtocolError(f"broker_seq {event.broker_seq} follows {self._last_seq}: events are missing")
         self._last_seq = max(self._last_seq, event.broker_seq)
@@ -131,6 +163,18 @@ class Dialogue:
                 pass
         self._reported.note(given)
         return [given]
+
+    @property
+    def stored_seq(self) -> int:
+        """Up to here everything was stored when the hello was accepted."""
+        return self._last_seq
+
+    def _check_remembered(self, event: event_pb2.BrokerEvent) -> None:
+        change = event.WhichOneof("change")
+        order_ref = getattr(getattr(event, change), "order_ref", "") if change is not None else ""
+        if self._known.never_sent(order_ref):
+            text = f"it knows order {order_ref}, and this journal has never sent that: the journal is behind"
+            raise JournalBehind(text, self._store_id)
 
     def comparison(self) -> list[bytes]:
         """What asks the broker for what it holds and has open, where it has declared that it can tell."""

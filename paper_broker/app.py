@@ -59,7 +59,7 @@ async def serving(settings: PaperSettings) -> AsyncGenerator[Running]:
             state,
             store,
             quotes,
-            epochs=standing.epochs,
+            journals=standing.journals,
             listings=standing.listings,
             market_now_ns=market.now_ns,
             build=f"paper_broker {_version()}",

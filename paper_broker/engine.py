@@ -25,6 +25,7 @@ from paper_broker.core.instruments import Listing
 from paper_broker.core.state import State
 from paper_broker.core.venue import Ask, Delays, Venue
 from paper_broker.gathering import Gathering
+from paper_broker.journals import UNKNOWN, JournalKey, KnownJournal, refusal
 from paper_broker.latency import NONE
 from paper_broker.limits import (
     ENDED_ORDERS_IN_MEMORY,
@@ -69,9 +70,10 @@ _Item = _Attach | _Ask | _Move | _TimePassed
 
 
 class Engine:
-    """Owner of the state. `epochs` holds the highest by (ems_id, journal_id); `market_now_ns` is the market clock;
-    `listings` also those of positions in what is traded here no longer; `build` is told in the hello_ack;
-    `wall_now_ns` is when an event is made."""
+    """Owner of the state. `journals` holds what is known of each; `market_now_ns` is the market clock; `listings` also
+    those of positions in what is traded here no longer; `build` is told in the hello_ack; `wall_now_ns` is when an
+    event is made.
+    """
 
     def __init__(
         self,
@@ -79,7 +81,7 @@ class Engine:
         store: Store,
         quotes: QuoteBoard,
         *,
-        epochs: dict[tuple[str, str], int],
+        journals: dict[JournalKey, KnownJournal],
         listings: dict[str, Listing],
         market_now_ns: Callable[[], int],
         build: str,
@@ -91,7 +93,7 @@ class Engine:
         self._state = state
         self._store = store
         self._quotes = quotes
-        self._epochs = epochs
+        self._journals = journals
         self._listings = listings
         self._market_now_ns = market_now_ns
         self._wall_now_ns = wall_now_ns
@@ -213,7 +215,7 @@ class Engine:
             case Report():
                 self._report(session, request.what)
             case StoredUpTo():
-                self._stored(request.broker_seq)
+                self._stored(session, request.broker_seq)
             case Heartbeat():
                 self._tell(session, wire.heartbeat(self._venue.now_ns, self._wall_now_ns()))
             case _:
@@ -224,8 +226,10 @@ class Engine:
         if self._attached is not None and not self._attached.gone:
             self._leaving += [(self._attached, frame(event)) for event in told]
 
-    def _stored(self, broker_seq: int) -> None:
+    def _stored(self, session: Session, broker_seq: int) -> None:
         broker_seq = min(broker_seq, self.head_broker_seq)
+        key = _journal(session.hello)
+        self._remember(key, self._journals[key].stored(broker_seq))
         if broker_seq - self._acked_seq >= TRIM_EVENTS_MIN:
             self._acked_seq = broker_seq
             self._gathering.group.trim_to = broker_seq
@@ -267,32 +271,32 @@ class Engine:
 
     def _attach(self, session: Session) -> None:
         hello, before = session.hello, self._attached
-        key = (hello.ems_id, hello.journal_id)
-        highest = self._epochs.get(key, 0)
+        key = _journal(hello)
+        known = self._journals.get(key, UNKNOWN)
         if before is not None and not before.gone and before.hello.ems_id != hello.ems_id:
             text = f"EMS {before.hello.ems_id} is attached"
             session.out.end(Refused(grpc.StatusCode.FAILED_PRECONDITION, "NOT_PERMITTED", text, field="hello.ems_id"))
             return
-        if hello.epoch < highest:
-            text = f"epoch {hello.epoch} of EMS {hello.ems_id} is lower than {highest}"
-            metadata = {"highest_epoch": str(highest)}
-            session.out.end(
-                Refused(grpc.StatusCode.ABORTED, "STALE_EPOCH", text, field="hello.epoch", metadata=metadata)
-            )
+        refused = refusal(hello, known, self._store.store_id)
+        if refused is not None:
+            session.out.end(refused)
             return
         if before is not None:
             text = f"epoch {hello.epoch} of EMS {hello.ems_id} took over"
             before.out.end(Refused(grpc.StatusCode.ABORTED, "SUPERSEDED", text))
-        if hello.epoch > highest:
-            self._epochs[key] = self._gathering.group.epochs[key] = hello.epoch
+        self._remember(key, known.greeted(hello))
         self._venue.drop_asked()
         self._attached = session
         self._leaving.append((session, self._recovery(hello)))
         _log.info("attached", ems_id=hello.ems_id, journal_id=hello.journal_id, epoch=hello.epoch)
 
+    def _remember(self, key: JournalKey, known: KnownJournal) -> None:
+        if self._journals.get(key) != known:
+            self._journals[key] = self._gathering.group.journals[key] = known
+
     def _recovery(self, hello: request_pb2.Hello) -> Recovery:
         head = self.head_broker_seq
-        others = [journal for ems, journal in self._epochs if ems == hello.ems_id and journal != hello.journal_id]
+        others = [journal for ems, journal in self._journals if ems == hello.ems_id and journal != hello.journal_id]
         ack = wire.hello_ack(self._store.store_id, self._build, hello.epoch, self._state.accounts, head, others)
         fates = [wire.ref_state(ref, self._state.fate(ref)) for ref in dict.fromkeys(hello.open_refs)]
         named = set(hello.open_refs)
@@ -329,3 +333,7 @@ class Engine:
             if not done.done():
                 done.set_result(None)
         self._moved.clear()
+
+
+def _journal(hello: request_pb2.Hello) -> JournalKey:
+    return hello.ems_id, hello.journal_id

@@ -18,14 +18,15 @@ from paper_broker.core.accounts import Position
 from paper_broker.core.feed import Side
 from paper_broker.core.instruments import DayEnd, Listing, NotAMultiple, plain
 from paper_broker.core.orders import EndedOrder, Fate, Order, OrdType, Reason, TimeInForce
+from paper_broker.journals import JournalKey, KnownJournal
 from pitline_rpc.errors import StartupError
 
-FORMAT = "2"
+FORMAT = "3"
 """Version of the tables; a store of another one is refused, never guessed at."""
 
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE epochs (ems_id TEXT, journal_id TEXT, epoch INTEGER NOT NULL,
+CREATE TABLE journals (ems_id TEXT, journal_id TEXT, epoch INTEGER NOT NULL, start_id TEXT NOT NULL, stored_seq INTEGER,
   PRIMARY KEY (ems_id, journal_id)) STRICT, WITHOUT ROWID;
 CREATE TABLE events (broker_seq INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT;
 CREATE TABLE listings (symbol TEXT PRIMARY KEY, broker_symbol TEXT NOT NULL, base TEXT NOT NULL,
@@ -66,8 +67,7 @@ class Standing:
     """Everything that stands at the head of the store."""
 
     head_broker_seq: int
-    epochs: dict[tuple[str, str], int]
-    """Highest epoch by (ems_id, journal_id)."""
+    journals: dict[JournalKey, KnownJournal]
     listings: dict[str, Listing]
     """Every symbol ever traded here, as it is now."""
     accounts: dict[str, StoredAccount]
@@ -91,14 +91,14 @@ class Group:
     """By (account, symbol)."""
     cash: dict[tuple[str, str], Decimal] = field(default_factory=dict[tuple[str, str], Decimal])
     """By (account, currency)."""
-    epochs: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    journals: dict[JournalKey, KnownJournal] = field(default_factory=dict[JournalKey, KnownJournal])
     trim_to: int = 0
     """Events up to this broker_seq may go; 0: none."""
 
     @property
     def is_empty(self) -> bool:
         """Nothing to commit."""
-        return not (self.events or self.epochs or self.trim_to)
+        return not (self.events or self.journals or self.trim_to)
 
 
 class Store:
@@ -143,8 +143,9 @@ class Store:
                     ),
                 )
                 self._put_cash(group.cash)
-            for (ems_id, journal_id), epoch in group.epochs.items():
-                db.execute("REPLACE INTO epochs VALUES (?, ?, ?)", (ems_id, journal_id, epoch))
+            for key, known in group.journals.items():
+                row = (*key, known.epoch, known.start_id, known.stored_seq)
+                db.execute("REPLACE INTO journals VALUES (?, ?, ?, ?, ?)", row)
             if group.trim_to:
                 db.execute("DELETE FROM events WHERE broker_seq <= ?", (group.trim_to,))
 
@@ -201,8 +202,11 @@ class Store:
         except NotAMultiple as error:
             raise StoreError(f"the store does not fit this market: {error}; use another data_dir") from error
         head = int(self._writing.execute("SELECT value FROM facts WHERE name = 'head_broker_seq'").fetchone()[0])
-        epochs = {(ems, journal): epoch for ems, journal, epoch in self._writing.execute("SELECT * FROM epochs")}
-        return Standing(head, epochs, listings, accounts, orders)
+        journals = {
+            (ems_id, journal_id): KnownJournal(*known)
+            for ems_id, journal_id, *known in self._writing.execute("SELECT * FROM journals")
+        }
+        return Standing(head, journals, listings, accounts, orders)
 
     def _put_cash(self, cash: dict[tuple[str, str], Decimal]) -> None:
         self._writing.executemany(

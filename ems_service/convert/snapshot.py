@@ -167,6 +167,7 @@ def _ems(known: State) -> journal_pb2.EmsState:
             first_order=broker.first_order,
             quarantined=broker.quarantined,
             bound_seq=broker.bound_seq,
+            begins_at_head=broker.begins_at_head,
         )
         set_bound(item.bound, name, broker.store_id, broker.environment, broker.accounts, broker.base_currencies)
     for held in known.positions.values():
@@ -210,6 +211,7 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
             item.first_order,
             item.quarantined,
             item.bound_seq,
+            item.begins_at_head,
         )
     for held in message.positions:
         known.positions[held.account, held.symbol] = position(held)

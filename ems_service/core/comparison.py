@@ -24,7 +24,7 @@ def position_report(state: State, report: inputs.PositionReport, market: Market,
     account, symbol = report.account, report.symbol
     held = state.positions.get((account, symbol))
     if report.account not in state.brokers[report.cause.broker].adopted:
-        if not report.signed_qty:
+        if not report.signed_qty and (held is None or not held.signed_qty):
             return []
         currency = market.listing(account, symbol).quote_currency
         adopted = _adopted(Position(account, symbol, currency), report.signed_qty, report.avg_px, now_ns)

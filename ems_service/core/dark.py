@@ -76,10 +76,10 @@ def modify(state: State, order: Order, command: inputs.Modify, market: Market, n
     return [modified, events.OrderRouted(0, now_ns, cause, order, routed)]
 
 
-def canceled(order: Order, cause: Cause, now_ns: int, reason: int) -> events.OrderCanceled:
+def canceled(order: Order, cause: Cause, now_ns: int, reason: int, text: str = "") -> events.OrderCanceled:
     """Nobody else knows of it: it is canceled at once."""
     after = order.state.ended(moved(order.state, Trigger.CANCEL))
-    return events.OrderCanceled(0, now_ns, cause, order, after, reason, "", now_ns)
+    return events.OrderCanceled(0, now_ns, cause, order, after, reason, text, now_ns)
 
 
 def expired(state: State, now_ns: int, cause: Cause) -> Decision:

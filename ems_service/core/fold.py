@@ -220,6 +220,9 @@ def _quarantined(state: State, event: Quarantined | FillQuarantined) -> None:
 
 def _store_accepted(state: State, event: StoreAccepted) -> None:
     state.accepted[event.broker] = event.store_id
+    known = state.brokers.get(event.broker)
+    if known is not None and known.store_id == event.store_id:
+        known.begins_at_head, known.adopted = True, frozenset()
 
 
 def _mismatch(state: State, event: PositionMismatch) -> None:

@@ -345,6 +345,14 @@ def order_ref(journal_id: str, number: int) -> str:
     return f"{journal_id}{base36(number):0>7}"
 
 
+def number_of_ref(journal_id: str, order_ref: str) -> int | None:
+    """The number in an `order_ref` of this journal; None when it is none of it."""
+    digits = order_ref.removeprefix(journal_id)
+    if len(digits) == len(order_ref) or not (digits.isalnum() and digits.isascii() and len(digits) < 13):
+        return None
+    return int(digits, 36)
+
+
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 

@@ -6,12 +6,17 @@ Called by `ems.py`, one function an input; they look at the state and change not
 
 from dataclasses import replace
 
-from ems_service.core import events, firing, inputs
+from ems_service.core import dark, events, firing, inputs
 from ems_service.core.changes import waiting_change
 from ems_service.core.events import Decision
 from ems_service.core.market import Market
 from ems_service.core.state import State
 from ems_service.core.values import BrokerState, InDoubt, Reason
+
+FORGOTTEN_ORDERS_MAX = 1_000_000_000
+"""Order numbers that are passed over when a journal has forgotten a part: more than any has ever made. An order_ref of
+seven digits has room for 78 times as many.
+"""
 
 
 def started(state: State, start: inputs.Started, market: Market, now_ns: int) -> Decision:
@@ -42,13 +47,16 @@ def hello(state: State, answer: inputs.Hello, market: Market, now_ns: int) -> De
         text = f"broker {name} says {answer.environment.name}, and was {known.environment.name}"
         return [_store_refused(answer, "hello_ack.environment", text)]
     another = known is None or known.store_id != answer.store_id
+    behind = known is not None and known.begins_at_head and not another
     said = (answer.store_id, answer.accounts, answer.base_currencies)
-    if known is not None and (known.store_id, known.accounts, known.base_currencies) == said:
+    if known is not None and (known.store_id, known.accounts, known.base_currencies) == said and not behind:
         return []
-    cause = inputs.Cause(broker=name, broker_seq=answer.head_broker_seq if another else 0)
+    cause = inputs.Cause(broker=name, broker_seq=answer.head_broker_seq if another or behind else 0)
     bound = events.BrokerBound(
         0, now_ns, cause, name, answer.store_id, answer.environment, answer.accounts, answer.base_currencies
     )
+    if behind:
+        return [*_may_have_gone_out(state, answer, now_ns), bound]
     return [*(_left_behind(state, answer, now_ns) if another else ()), bound]
 
 
@@ -62,13 +70,31 @@ def _left_behind(state: State, answer: inputs.Hello, now_ns: int) -> list[events
     ]
 
 
+def _may_have_gone_out(state: State, answer: inputs.Hello, now_ns: int) -> list[events.OrderCanceled]:
+    """Orders that wait here may have gone out in the part that was forgotten, and must not go out twice."""
+    text = "may have gone out in what this journal has forgotten"
+    cause = inputs.Cause(broker=answer.cause.broker)
+    return [
+        dark.canceled(order, cause, now_ns, Reason.JOURNAL_BEHIND, text)
+        for order in state.held_orders_at(answer.cause.broker)
+    ]
+
+
 def _store_refused(answer: inputs.Hello, field: str, text: str) -> events.Refusal:
     return events.Refusal(answer.cause, Reason.STORE_CHANGED, field, text, "")
 
 
 def accept_store(state: State, command: inputs.AcceptStore, market: Market, now_ns: int) -> Decision:
-    """From now on this store is taken under the broker's name: its next hello_ack binds it."""
-    return [events.StoreAccepted(0, now_ns, command.cause, command.broker, command.store_id)]
+    """From now on this store is taken under the broker's name: its next hello_ack binds it. If it is the one that is
+    known there, or none is known and it has seen this journal, it knows more of this journal than the journal does: the
+    epoch and the order numbers go on beyond what may have been used.
+    """
+    cause, known = command.cause, state.brokers.get(command.broker)
+    accepted = events.StoreAccepted(0, now_ns, cause, command.broker, command.store_id)
+    if (known is None and not command.highest_epoch) or (known is not None and known.store_id != command.store_id):
+        return [accepted]
+    epoch = max(state.epoch, command.highest_epoch) + 1
+    return [accepted, events.EpochStarted(0, now_ns, cause, epoch, command.build, FORGOTTEN_ORDERS_MAX)]
 
 
 def link_changed(state: State, change: inputs.LinkChanged, market: Market, now_ns: int) -> Decision:

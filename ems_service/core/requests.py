@@ -104,11 +104,15 @@ class ResolveOrder:
 
 @dataclass(slots=True)
 class AcceptStore:
-    """An operator accepts the store that a broker's hello_ack named."""
+    """An operator accepts the store that a broker's hello_ack named; or, if it is the one that is known, that this
+    journal is behind what that knows of it, which may include a higher epoch.
+    """
 
     cause: Cause
     broker: str
     store_id: str
+    highest_epoch: int = 0
+    build: str = ""
 
 
 @dataclass(slots=True)

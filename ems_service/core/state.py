@@ -11,7 +11,7 @@ from decimal import Decimal
 from ems_service.core.dark_book import DarkBook
 from ems_service.core.group import Group, GroupKey
 from ems_service.core.inputs import OrderKey
-from ems_service.core.order import Execution, Order, order_ref
+from ems_service.core.order import Execution, Order, number_of_ref, order_ref
 from ems_service.core.positions import Position
 from ems_service.core.values import BrokerState, Environment, Money, OrderStatus
 from ems_service.core.waits import Waits
@@ -36,6 +36,9 @@ class Broker:
     """Events of it that were not taken as they are."""
     bound_seq: int = 0
     """Seq of the event that bound this store: exec_ids of events before it are another store's."""
+    begins_at_head: bool = False
+    """An operator accepted that this journal is behind what the store knows of it: next time its log begins at the
+    head."""
 
 
 @dataclass(slots=True)
@@ -130,10 +133,7 @@ class State:
 
     def number_of_ref(self, order_ref: str) -> int | None:
         """The number in a ref that was given out here; None when it is none of ours."""
-        if not order_ref.startswith(self.journal_id):
-            return None
-        digits = order_ref[len(self.journal_id) :]
-        return int(digits, 36) if digits.isalnum() and digits.isascii() and len(digits) < 13 else None
+        return number_of_ref(self.journal_id, order_ref)
 
     def find(self, key: OrderKey, principal: str) -> Order | None:
         """The order that the principal means; None when there is none, or none that it may see."""
@@ -157,6 +157,19 @@ class State:
     def open_orders_at(self, broker: str) -> Iterable[Order]:
         """Orders that went to this broker's store and have not ended, oldest first."""
         return self._at(broker, self.open_orders)
+
+    def held_orders_at(self, broker: str) -> list[Order]:
+        """Open orders that wait here and have never been at this broker, oldest first."""
+        return [
+            order
+            for order in self.open_orders.values()
+            if order.broker == broker and order.state.status is OrderStatus.DARK
+        ]
+
+    def begins_at_head(self, broker: str) -> bool:
+        """Whether an operator accepted that this journal is behind what the broker knows of it."""
+        known = self.brokers.get(broker)
+        return broker in self.accepted if known is None else known.begins_at_head
 
     def unsettled_orders_at(self, broker: str) -> Iterable[Order]:
         """The same, and those that an unanswered modify may have live again: what a recovery asks about."""

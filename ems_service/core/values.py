@@ -206,3 +206,4 @@ class Reason(IntEnum):
     EXPIRED = 45
     DISCONNECTED = 46
     DISK_FULL = 56
+    JOURNAL_BEHIND = 58

@@ -82,7 +82,7 @@ class Admin(AdminServiceServicer):
         return pb.AdoptPositionResponse(position=message)
 
     async def AdoptBroker(self, request: pb.AdoptBrokerRequest, context: Context) -> pb.AdoptBrokerResponse:
-        """Another store behind a broker's name; the broker is called at once."""
+        """Another store behind a broker's name, or one that knows more of this journal; it is called at once."""
         name = an_id(request.broker, "broker")
         store_id = an_id(request.store_id, "store_id")
         link = self._links.get(name)
@@ -91,9 +91,9 @@ class Admin(AdminServiceServicer):
         if link.refused_store_id != store_id:
             text = f"store_id is {store_id}, which broker {name} was not refused for"
             raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "TOO_LATE", text, field="store_id")
-        await self._engine.ask(AcceptStore(Cause(PRINCIPAL), name, store_id))
+        await self._engine.ask(AcceptStore(Cause(PRINCIPAL), name, store_id, link.highest_epoch, self._build))
         # What is told from here on: the next hello binds the store.
-        link.refused_store_id, link.text = "", f"store {store_id} was accepted"
+        link.refused_store_id, link.highest_epoch, link.text = "", 0, f"store {store_id} was accepted"
         link.call_again()
         return pb.AdoptBrokerResponse(broker=await self._engine.read(lambda state: self._report(name, link, state)))
 

@@ -104,6 +104,10 @@ def check_hello(hello: request_pb2.Hello) -> None:
         raise invalid("OUT_OF_RANGE", "hello.epoch", f"{hello.epoch} is not in 1 .. {EPOCH_MAX}")
     if hello.durability not in (request_pb2.DURABILITY_FSYNC, request_pb2.DURABILITY_FLUSH):
         raise invalid("UNKNOWN_VALUE", "hello.durability", f"{hello.durability} is neither FSYNC nor FLUSH")
+    if hello.start_id and not _NAME.fullmatch(hello.start_id):
+        raise invalid("MALFORMED", "hello.start_id", f"{_short(hello.start_id)} is not of [A-Za-z0-9._:-]{{1,64}}")
+    if hello.begin_at_head and hello.HasField("last_broker_seq"):
+        raise invalid("MALFORMED", "hello.begin_at_head", "with a last_broker_seq the log begins after that")
     check_refs(hello.open_refs, "hello.open_refs")
 
 

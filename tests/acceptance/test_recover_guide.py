@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import resource
+import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -28,7 +29,7 @@ from support.desk import Desk
 from support.orders import buy
 from support.services import InProcess
 from support.sim import Sim
-from support.stack import ems_in_process, ems_process, paper_process
+from support.stack import ems_in_process, ems_process, paper_in_process, paper_process
 from support.waiting import DEADLINE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -222,6 +223,31 @@ async def another_store(reader: Reader) -> None:
         await reader.types()
 
 
+async def an_older_copy(reader: Reader) -> None:
+    paper = paper_in_process(reader.folder / "paper")
+    await paper.start()
+    try:
+        async with ems_at(reader, paper.address) as (ems, desk):
+            await desk.until_broker()
+            await rests(desk)
+            await ems.stop()
+            shutil.copytree(reader.data_dir, reader.folder / "copy")
+            await ems.start()
+            await desk.until_broker()
+            await rests(desk, "second")
+        shutil.rmtree(reader.data_dir)
+        (reader.folder / "copy").rename(reader.data_dir)
+        async with ems_at(reader, paper.address) as (ems, desk):
+            await ems.restart()
+            await until(desk, lambda broker: "this journal has never sent that" in broker.text, "it is behind")
+            await reader.types()
+            await reader.types()
+            await desk.until_broker()
+            await reader.types()
+    finally:
+        await paper.stop()
+
+
 async def positions_that_differ(reader: Reader) -> None:
     async with Sim() as sim, ems_at(reader, sim.address) as (_, desk):
         await desk.until_broker()
@@ -367,6 +393,7 @@ SITUATIONS: dict[str, Callable[[Reader], Awaitable[None]]] = {
     "The line to a broker is cut or silent": the_line_is_silent,
     "An order is in doubt": an_order_in_doubt,
     "Another store, or a new data directory": another_store,
+    "An older copy of the data directory": an_older_copy,
     "Positions differ": positions_that_differ,
     "Events are quarantined": quarantined_events,
     "The disk is nearly full": no_room_on_the_disk,

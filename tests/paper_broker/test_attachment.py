@@ -209,6 +209,54 @@ async def test_batch_with_a_request_without_an_answer_ends_the_stream_and_is_not
         assert (await back.recovered())[1].ref_state.fate == FATE_NEVER_RECEIVED
 
 
+async def test_another_start_with_an_equal_epoch_is_refused_and_changes_nothing(
+    paper: InProcess, ems: BrokerDialog
+) -> None:
+    async with BrokerDialog(paper.address) as first:
+        await first.hello(epoch=2, start_id="one")
+        await first.recovered()
+        async with BrokerDialog(paper.address) as second:
+            await second.hello(epoch=2, start_id="two")
+            assert await second.ends() == grpc.StatusCode.ABORTED
+        await first.says(buy("O1"))
+        await first.hears("ack")
+        async with BrokerDialog(paper.address) as again:
+            await again.hello(epoch=2, start_id="one", last_broker_seq=0)
+            await again.recovered()
+            assert await first.ends() == grpc.StatusCode.ABORTED
+
+
+@pytest.mark.parametrize("last", [None, 0, 1])
+async def test_a_journal_that_has_less_than_it_told_is_refused_until_it_begins_at_the_head(
+    paper: InProcess, ems: BrokerDialog, last: int | None
+) -> None:
+    stored = BrokerRequest(ack_seq=AckBrokerSeq(broker_seq=2))
+    await ems.says(buy("O1"), buy("O2"), buy("O3"), stored, BrokerRequest(heartbeat=RequestHeartbeat()))
+    for kind in ("ack", "ack", "ack", "heartbeat"):
+        await ems.hears(kind)
+    await paper.restart()
+    async with BrokerDialog(paper.address) as behind:
+        await behind.hello(epoch=2, last_broker_seq=last)
+        assert await behind.ends() == grpc.StatusCode.ABORTED
+    async with BrokerDialog(paper.address) as level:
+        await level.hello(epoch=2, last_broker_seq=2)
+        events = await level.recovered()
+        assert [event.broker_seq for event in events if event.broker_seq] == [3]
+    async with BrokerDialog(paper.address) as adopted:
+        await adopted.hello(epoch=3, begin_at_head=True, open_refs=["O1"])
+        events = await adopted.recovered()
+        assert [event.broker_seq for event in events if event.broker_seq] == []
+        assert events[0].hello_ack.head_broker_seq == 3
+
+
+async def test_a_journal_that_never_told_what_it_has_begins_at_the_head_once_more(
+    paper: InProcess, ems: BrokerDialog
+) -> None:
+    async with BrokerDialog(paper.address) as again:
+        await again.hello()
+        assert (await again.recovered())[0].hello_ack.head_broker_seq == 0
+
+
 async def test_acknowledged_events_are_trimmed_and_the_numbers_go_on(
     paper: InProcess, ems: BrokerDialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +265,7 @@ async def test_acknowledged_events_are_trimmed_and_the_numbers_go_on(
     for _ in range(3):
         await ems.hears("ack")
     async with BrokerDialog(paper.address) as back:
-        await back.hello(last_broker_seq=0)
+        await back.hello(last_broker_seq=0, journal_id="ANOTHER")
         events = await back.recovered()
     assert [event.broker_seq for event in events if event.broker_seq] == [3]
 

@@ -58,7 +58,7 @@ def engine_on(store: Store, in_thread: bool = False) -> Engine:
         state,
         store,
         QuoteBoard(state.books, lambda: NOW_NS),
-        epochs={},
+        journals={},
         listings={"X-USD": LISTING},
         market_now_ns=lambda: NOW_NS,
         build="test",

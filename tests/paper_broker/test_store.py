@@ -21,6 +21,7 @@ from paper_broker.core.instruments import Listing
 from paper_broker.core.orders import EndedOrder, Fate, OrdType, Reason, TimeInForce
 from paper_broker.core.state import State
 from paper_broker.gathering import Gathering
+from paper_broker.journals import KnownJournal
 from paper_broker.store import Group, Store, StoreError, opened
 
 LISTING = Listing("X-USD", "XUSD", "X", "USD", tick_size=Decimal("0.1"), lot_size=Decimal("0.5"))
@@ -41,7 +42,7 @@ class Desk:
             name: Account(name, kept.base_currency, RATES, kept.cash, kept.positions)
             for name, kept in standing.accounts.items()
         }
-        self.epochs = standing.epochs
+        self.journals = standing.journals
         self.state = State(accounts, [LISTING], standing.head_broker_seq, standing.orders, store.recall)
         self.gathering = Gathering(self.state, standing.listings, time.time_ns)
 
@@ -221,9 +222,9 @@ def test_group_that_cannot_be_stored_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.IntegrityError):
             at.store.commit(Group(events=[(2, b"b")], ended={"O1": ended}))
         assert at.store.events(0, 9, 9) == [(1, b"a")]
-        at.store.commit(Group(events=[(2, b"b")], epochs={("ems", "j"): 3}))
+        at.store.commit(Group(events=[(2, b"b")], journals={("ems", "j"): KnownJournal(3, "s", 1)}))
     with desk(tmp_path) as at:
-        assert at.epochs == {("ems", "j"): 3}
+        assert at.journals == {("ems", "j"): KnownJournal(3, "s", 1)}
         assert at.state.head_broker_seq == 2
 
 

@@ -29,7 +29,6 @@ from simulation.venue import INSTRUMENTS
 if TYPE_CHECKING:
     from simulation.ems_host import EmsHost
 
-EMS_ID = "sim"
 PAUSE_NS = (20 * MILLISECOND_NS, 200 * MILLISECOND_NS)
 
 
@@ -37,7 +36,7 @@ class BrokerCaller:
     """One life's line: called again whenever it is lost. An End of the network."""
 
     def __init__(self, host: EmsHost, name: str, reach: Callable[[End], Line | None]) -> None:
-        self.link = BrokerLink(name, "", EMS_ID, host.durability, host.engine)
+        self.link = BrokerLink(name, "", host.caller, host.engine)
         self.is_mute = False
         """Only a fault sets this: what would be sent was sent before."""
         self._host = host
@@ -61,6 +60,7 @@ class BrokerCaller:
     def compare(self) -> None:
         """Ask what the broker holds and has open."""
         if self._dialogue is not None and self._begun and not self._waits_for_decision:
+            self.link.tell_stored()
             for question in self._dialogue.comparison():
                 self.link.send(question)
 
@@ -110,7 +110,7 @@ class BrokerCaller:
         self._events.clear()
         self._queue.clear()
         self._waits_for_decision = self._begun = False
-        for message in found.hello(EMS_ID, host.durability):
+        for message in found.hello(host.caller):
             line.send(0, message.SerializeToString())
         self.link._out = cast(Any, self)
 
@@ -144,6 +144,7 @@ class BrokerCaller:
         except BrokerRefused as refused:
             self._failed(str(refused))
             return
+        self.link.begin(dialogue.stored_seq)
         self._host.engine.market.offers[self._name] = dialogue.offer
         self._waits_for_decision = False
         self._pump()

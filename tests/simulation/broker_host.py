@@ -20,6 +20,7 @@ from paper_broker.core.feed import MarketChange
 from paper_broker.core.rules import Rules
 from paper_broker.core.state import State
 from paper_broker.engine import Engine, _Ask, _Attach, _Item, _Move, _TimePassed
+from paper_broker.journals import JournalKey, KnownJournal
 from paper_broker.latency import Latency
 from paper_broker.limits import ENDED_ORDERS_IN_MEMORY
 from paper_broker.quotes import QuoteBoard
@@ -74,14 +75,14 @@ class BrokerHost(Mortal):
         """A process takes the store over."""
         self.begin()
         self.store = Store(self._db, self._db)
-        self.state, epochs, listings = self.standing()
+        self.state, journals, listings = self.standing()
         self.store.list_instruments(LISTINGS)
         now_ns = self._now_ns
         self.engine = Engine(
             self.state,
             self.store,
             QuoteBoard(self.state.books, now_ns),
-            epochs=epochs,
+            journals=journals,
             listings=listings,
             market_now_ns=now_ns,
             build="simulated",
@@ -102,15 +103,15 @@ class BrokerHost(Mortal):
             line.hang_up(1)
         self._sessions.clear()
 
-    def standing(self) -> tuple[State, dict[tuple[str, str], int], Any]:
-        """What the store says: the state, epochs and listings."""
+    def standing(self) -> tuple[State, dict[JournalKey, KnownJournal], Any]:
+        """What the store says: the state, journals and listings."""
         standing = self.store.standing(LISTINGS)
         accounts = {
             name: Account(name, account.base_currency, FEES, account.cash, account.positions)
             for name, account in standing.accounts.items()
         }
         state = State(accounts, LISTINGS, standing.head_broker_seq, standing.orders, self.store.recall, Rules())
-        return state, standing.epochs, standing.listings
+        return state, standing.journals, standing.listings
 
     def answer(self, line: Line) -> End:
         """An EMS calls."""
@@ -163,7 +164,7 @@ class BrokerHost(Mortal):
         self.engine._gathering.begin_next()
         self.state.forget_ended(keep=ENDED_ORDERS_IN_MEMORY)
         told = " ".join(str(seq) for seq, _ in group.events)
-        self.schedule.note(self.name, f"stored [{told}] epochs {len(group.epochs)}")
+        self.schedule.note(self.name, f"stored [{told}] journals {len(group.journals)}")
         if crash is Crash.AFTER_COMMIT:
             self.die(crash.value)
             return

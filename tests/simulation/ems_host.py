@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
+from ems_service.convert.broker import Caller
 from ems_service.convert.record import Record, to_event
 from ems_service.core import doubt
 from ems_service.core.events import Decision, Event, OrderEvent
@@ -33,6 +34,7 @@ from simulation.mortal import Crash, Died, Doom, Mortal
 from simulation.network import End, Line
 from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS, Schedule
 
+EMS_ID = "sim"
 JOURNAL_ID = "SIMULATE"
 BROKER = "paper"
 COMMIT_NS = {"flush": (10_000, 60_000), "fsync": (200_000, 4 * MILLISECOND_NS)}
@@ -133,6 +135,7 @@ class EmsHost(Mortal):
         super().__init__("ems", schedule, doom)
         self.disk = EmsDisk()
         self.durability = durability
+        self._starts = 0
         self.fault = fault
         self._answer_ns = answer_ns
         self.is_open = False
@@ -149,6 +152,8 @@ class EmsHost(Mortal):
     def start(self) -> None:
         """A process takes the disk over: folds it, stores its epoch, then calls the broker and lets clients in."""
         self.begin()
+        self._starts += 1
+        self.caller = Caller(EMS_ID, f"start-{self._starts}", self.durability)
         self.state = self._folded()
         self.publisher = Publisher(cast(Journal, self.disk), self.state.seq)
         self.engine = _Engine(self.state, cast(Journal, self), self.publisher, _Clock(self.schedule))

@@ -22,6 +22,8 @@ FAULT_SEEDS = 80
 
 TOLD_BY = {
     Fault.UNJOURNALED_SEND: {
+        # The EMS takes its broker no more, which knows orders that its journal does not.
+        "comes to rest",
         "what the broker had, the EMS had journaled",
         "each fill counts once at both",
         "nothing is done twice at the broker",

@@ -40,11 +40,16 @@ class BrokerDialog:
         epoch: int = 1,
         last_broker_seq: int | None = None,
         open_refs: Sequence[str] = (),
+        journal_id: str = "BYHAND",
+        start_id: str = "",
+        begin_at_head: bool = False,
     ) -> None:
         """Say who calls, from a journal of its own."""
         said = Hello(
             ems_id=ems_id,
-            journal_id="BYHAND",
+            journal_id=journal_id,
+            start_id=start_id,
+            begin_at_head=begin_at_head,
             epoch=epoch,
             durability=DURABILITY_FLUSH,
             last_broker_seq=last_broker_seq,

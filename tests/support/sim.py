@@ -450,7 +450,9 @@ class Sim:
         self._changes.notify()
 
     def on_request(self, stream: TradesStream, request: BrokerRequest) -> None:
-        """A request arrived on a trades stream. Signs of life and calls for reports are answered and not recorded."""
+        """A request arrived on a trades stream. Signs of life, calls for reports and what is stored
+        come whenever they come, and are not recorded.
+        """
         kind = request.WhichOneof("kind")
         if self._frozen:
             return
@@ -459,6 +461,8 @@ class Sim:
             return
         if kind == "report":
             self._report(stream, request.report.what)
+            return
+        if kind == "ack_seq":
             return
         self.requests.append(request)
         if not stream.ems_id and kind != "hello":
@@ -482,8 +486,6 @@ class Sim:
                 stream.open_refs += request.open_refs.order_refs
                 if not request.open_refs.more:
                     self._recover(stream)
-            case "ack_seq":
-                pass
             case None:
                 raise AssertionError(f"not known: {request}")
         self._changes.notify()

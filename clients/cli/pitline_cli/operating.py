@@ -49,9 +49,10 @@ def adopt(
         str, typer.Option(help="The store to accept; without it the one that was refused.", show_default=False)
     ] = "",
 ) -> None:
-    """Accept the store that was refused behind a broker's name, as `pitline status` tells it.
+    """Accept the store that was refused behind a broker's name, or that refused this journal: see `pitline status`.
 
-    Open orders of the store before it are in doubt from then on, and what the broker holds is the opening position.
+    What the broker holds is the opening position from then on. Of another store, open orders of the one before it are
+    in doubt; of a journal that is behind, its dark orders are canceled, and no order number that may be used is given.
     """
 
     async def work(caller: Caller, output: Output) -> ExitCode:

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from ems_service.core.inputs import Cause, Hello
-from ems_service.core.values import BrokerState, Environment, Fate
-from support.ems_core import SECOND_NS, Core, connected, picture
+from ems_service.core.inputs import AcceptStore, Cause, Hello
+from ems_service.core.values import BrokerState, Direction, Environment, Fate, OrderStatus
+from support.ems_core import SECOND_NS, Core, connected, dark, picture
 
 # The start of a process.
 
@@ -369,3 +369,26 @@ def test_an_opening_position_of_unknown_price_is_closed_without_profit() -> None
     assert core.fill("NOBODYS", "-2", "100") == ["unknown_fill -2 @ 100", "position 3 @ none"]
     assert core.fill("NOBODYS", "-3", "100") == ["unknown_fill -3 @ 100", "position 0 @ none"]
     assert core.state.positions["paper.main", "X-USD"].realized_pnl == 0
+
+
+# A journal that is behind what its broker knows.
+
+
+def test_a_journal_that_is_behind_goes_on_beyond_what_may_have_been_used() -> None:
+    core = connected()
+    core.buy("A")
+    core.ack("A")
+    core.submit("D", dark("200", limit="100", direction=Direction.UP))
+    core.down()
+    given = AcceptStore(Cause("op"), "paper", core.state.brokers["paper"].store_id, 7, "build")
+    assert core.take(given) == ["accepted paper store-1", "epoch 8"]
+    broker = core.state.brokers["paper"]
+    assert core.hello("store-1", head=99)[-1] == "bound paper store-1 paper.main"
+    assert core.order("D").state.status is OrderStatus.CANCELED
+    assert core.order("A").state.status is OrderStatus.WORKING
+    broker = core.state.brokers["paper"]
+    assert (broker.cursor, broker.first_order, broker.adopted, broker.begins_at_head) == (99, 1, frozenset(), False)
+    core.up()
+    core.buy("B")
+    assert core.order("B").number == 1_000_000_003
+    assert core.hello("store-1", head=120) == []

@@ -68,7 +68,9 @@ class BrokerServiceServicer:
 
     def Trades(self, request_iterator, context):
         """The trades dialogue, ONE per EMS: requests in, events out. The first request is hello. A hello of the same ems_id with an
-        equal or higher epoch takes over, and the older stream ends ABORTED; a lower epoch is refused ABORTED.
+        equal or higher epoch takes over, and the older stream ends ABORTED. Refused ABORTED, with store_id and highest_epoch in the
+        ErrorInfo's metadata: STALE_EPOCH a lower epoch, or an equal one of another start_id; JOURNAL_BEHIND a last_broker_seq that is
+        absent or lower than what this journal told to be stored.
         FAILED_PRECONDITION first request not hello, or another EMS is attached. INVALID_ARGUMENT malformed hello.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -17,7 +17,9 @@ class BrokerServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Trades: _aio.StreamStreamMultiCallable[_broker_service_pb2.TradesRequest, _broker_service_pb2.TradesResponse]
     """The trades dialogue, ONE per EMS: requests in, events out. The first request is hello. A hello of the same ems_id with an
-    equal or higher epoch takes over, and the older stream ends ABORTED; a lower epoch is refused ABORTED.
+    equal or higher epoch takes over, and the older stream ends ABORTED. Refused ABORTED, with store_id and highest_epoch in the
+    ErrorInfo's metadata: STALE_EPOCH a lower epoch, or an equal one of another start_id; JOURNAL_BEHIND a last_broker_seq that is
+    absent or lower than what this journal told to be stored.
     FAILED_PRECONDITION first request not hello, or another EMS is attached. INVALID_ARGUMENT malformed hello.
     """
     Quotes: _aio.StreamStreamMultiCallable[_broker_service_pb2.QuotesRequest, _broker_service_pb2.QuotesResponse]
@@ -38,7 +40,9 @@ class BrokerServiceServicer:
         context: _aio.ServicerContext[_abc.AsyncIterator[_broker_service_pb2.TradesRequest], _abc.AsyncIterator[_broker_service_pb2.TradesResponse]],
     ) -> _abc.AsyncIterator[_broker_service_pb2.TradesResponse]:
         """The trades dialogue, ONE per EMS: requests in, events out. The first request is hello. A hello of the same ems_id with an
-        equal or higher epoch takes over, and the older stream ends ABORTED; a lower epoch is refused ABORTED.
+        equal or higher epoch takes over, and the older stream ends ABORTED. Refused ABORTED, with store_id and highest_epoch in the
+        ErrorInfo's metadata: STALE_EPOCH a lower epoch, or an equal one of another start_id; JOURNAL_BEHIND a last_broker_seq that is
+        absent or lower than what this journal told to be stored.
         FAILED_PRECONDITION first request not hello, or another EMS is attached. INVALID_ARGUMENT malformed hello.
         """
 

@@ -119,7 +119,7 @@ class BrokerRequest(_message.Message):
 
     @_builtins.property
     def ack_seq(self) -> Global___AckBrokerSeq:
-        """Everything up to here is stored by the EMS; the broker may trim its log."""
+        """Everything up to here is stored by the EMS; the broker may trim its log, and remembers it of the journal."""
 
     @_builtins.property
     def heartbeat(self) -> Global___RequestHeartbeat:
@@ -170,18 +170,28 @@ class Hello(_message.Message):
     LAST_BROKER_SEQ_FIELD_NUMBER: _builtins.int
     OPEN_REFS_FIELD_NUMBER: _builtins.int
     MORE_OPEN_REFS_FIELD_NUMBER: _builtins.int
+    START_ID_FIELD_NUMBER: _builtins.int
+    BEGIN_AT_HEAD_FIELD_NUMBER: _builtins.int
     ems_id: _builtins.str
     """The EMS's name, [A-Za-z0-9._:-]{1,64}: one dialogue each."""
     journal_id: _builtins.str
     """The EMS's journal, new with each data directory."""
     epoch: _builtins.int
-    """Starts of that journal; the highest seen wins."""
+    """Starts of that journal; the highest seen wins. An equal one is of the same start_id."""
     durability: Global___Durability.ValueType
     """How well the EMS keeps what it has stored."""
     last_broker_seq: _builtins.int
     """Last broker_seq that the EMS has stored; events after it follow. Absent: first contact, begin at the head."""
     more_open_refs: _builtins.bool
     """They do not fit this message: open_refs follow as the next requests of the stream, and only then the broker answers."""
+    start_id: _builtins.str
+    """This start of the EMS, random, [A-Za-z0-9._:-]{1,64}: two processes on copies of one journal may have the same epoch, and not
+    the same start_id. Empty: the EMS does not say.
+    """
+    begin_at_head: _builtins.bool
+    """An operator has accepted that this journal has forgotten a part of what it told to be stored (JOURNAL_BEHIND): last_broker_seq is
+    absent, the log begins at its head, and what of open_refs became of before is told by ref_state.
+    """
     @_builtins.property
     def open_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """order_refs that the EMS holds to be open; each is answered by exactly one ref_state."""
@@ -196,10 +206,12 @@ class Hello(_message.Message):
         last_broker_seq: _builtins.int | None = ...,
         open_refs: _abc.Iterable[_builtins.str] | None = ...,
         more_open_refs: _builtins.bool = ...,
+        start_id: _builtins.str = ...,
+        begin_at_head: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq", "last_broker_seq", b"last_broker_seq"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq", "durability", b"durability", "ems_id", b"ems_id", "epoch", b"epoch", "journal_id", b"journal_id", "last_broker_seq", b"last_broker_seq", "more_open_refs", b"more_open_refs", "open_refs", b"open_refs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq", "begin_at_head", b"begin_at_head", "durability", b"durability", "ems_id", b"ems_id", "epoch", b"epoch", "journal_id", b"journal_id", "last_broker_seq", b"last_broker_seq", "more_open_refs", b"more_open_refs", "open_refs", b"open_refs", "start_id", b"start_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_broker_seq: _TypeAlias = _typing.Literal["last_broker_seq"]  # noqa: Y015
     _WhichOneofArgType__last_broker_seq: _TypeAlias = _typing.Literal["_last_broker_seq", b"_last_broker_seq"]  # noqa: Y015
@@ -445,7 +457,10 @@ Global___Report: _TypeAlias = Report  # noqa: Y015
 
 @_typing.final
 class AckBrokerSeq(_message.Message):
-    """The EMS has stored everything up to here."""
+    """The EMS has stored everything up to here, as durably as its hello said. It is told before the first order of a stream, and then at
+    least every second in which it has moved. A later hello of the same journal that knows less is refused: that journal is an older
+    copy, or lost its end with the power (DURABILITY_FLUSH), and would give refs again that this broker has had.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

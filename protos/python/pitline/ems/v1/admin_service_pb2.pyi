@@ -285,7 +285,9 @@ class BrokerReport(_message.Message):
     quarantined: _builtins.int
     """Events of it that could not be taken as they are; `pitline journal` shows them."""
     refused_store_id: _builtins.str
-    """The store that was refused behind this name; AdoptBroker accepts it. Empty: none."""
+    """The store that was refused behind this name, or that refused this journal because it is behind; AdoptBroker accepts it, or that.
+    Empty: none.
+    """
     in_doubt_orders: _builtins.int
     """Orders whose fate is in doubt."""
     def __init__(

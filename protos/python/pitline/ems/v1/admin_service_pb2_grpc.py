@@ -133,7 +133,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AdoptBroker(self, request, context):
-        """Accept another store behind a broker's name. NOT_FOUND, FAILED_PRECONDITION nothing to adopt, PERMISSION_DENIED.
+        """Accept another store behind a broker's name, or that this journal is behind what the store knows of it. NOT_FOUND, FAILED_PRECONDITION nothing to adopt, PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,7 +28,7 @@ class AdminServiceStub:
     AdoptPosition: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AdoptPositionRequest, _admin_service_pb2.AdoptPositionResponse]
     """Take the broker's quantity as ours. NOT_FOUND, FAILED_PRECONDITION no mismatch, PERMISSION_DENIED."""
     AdoptBroker: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AdoptBrokerRequest, _admin_service_pb2.AdoptBrokerResponse]
-    """Accept another store behind a broker's name. NOT_FOUND, FAILED_PRECONDITION nothing to adopt, PERMISSION_DENIED."""
+    """Accept another store behind a broker's name, or that this journal is behind what the store knows of it. NOT_FOUND, FAILED_PRECONDITION nothing to adopt, PERMISSION_DENIED."""
     Grant: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GrantRequest, _admin_service_pb2.GrantResponse]
     """Give a principal rights on an account or another's flow. INVALID_ARGUMENT, PERMISSION_DENIED."""
     Revoke: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RevokeRequest, _admin_service_pb2.RevokeResponse]
@@ -85,7 +85,7 @@ class AdminServiceServicer:
         request: _admin_service_pb2.AdoptBrokerRequest,
         context: _aio.ServicerContext[_admin_service_pb2.AdoptBrokerRequest, _abc.Awaitable[_admin_service_pb2.AdoptBrokerResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.AdoptBrokerResponse]:
-        """Accept another store behind a broker's name. NOT_FOUND, FAILED_PRECONDITION nothing to adopt, PERMISSION_DENIED."""
+        """Accept another store behind a broker's name, or that this journal is behind what the store knows of it. NOT_FOUND, FAILED_PRECONDITION nothing to adopt, PERMISSION_DENIED."""
 
     def Grant(
         self,

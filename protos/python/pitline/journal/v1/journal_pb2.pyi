@@ -125,7 +125,7 @@ class EpochStarted(_message.Message):
     build: _builtins.str
     """Version of the program."""
     orders_skipped: _builtins.int
-    """Order numbers that are passed over, because a damaged group that was taken out may have held them."""
+    """Order numbers that are passed over, because a damaged group that was taken out, or a part that was forgotten, may have held them."""
     def __init__(
         self,
         *,
@@ -823,6 +823,7 @@ class KnownBroker(_message.Message):
     FIRST_ORDER_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
     BOUND_SEQ_FIELD_NUMBER: _builtins.int
+    BEGINS_AT_HEAD_FIELD_NUMBER: _builtins.int
     cursor: _builtins.int
     """Last broker_seq whose consequences are stored."""
     state: _event_pb2.BrokerState.ValueType
@@ -833,6 +834,8 @@ class KnownBroker(_message.Message):
     """Events of it that were not taken as they are."""
     bound_seq: _builtins.int
     """Seq of the record that bound this store."""
+    begins_at_head: _builtins.bool
+    """An operator accepted that this journal is behind what the store knows of it: the next stream begins at the head."""
     @_builtins.property
     def bound(self) -> Global___BrokerBound:
         """Which store it is."""
@@ -851,10 +854,11 @@ class KnownBroker(_message.Message):
         first_order: _builtins.int = ...,
         quarantined: _builtins.int = ...,
         bound_seq: _builtins.int = ...,
+        begins_at_head: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted", b"adopted", "bound", b"bound", "bound_seq", b"bound_seq", "cursor", b"cursor", "first_order", b"first_order", "quarantined", b"quarantined", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted", b"adopted", "begins_at_head", b"begins_at_head", "bound", b"bound", "bound_seq", b"bound_seq", "cursor", b"cursor", "first_order", b"first_order", "quarantined", b"quarantined", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

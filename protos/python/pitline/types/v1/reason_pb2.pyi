@@ -99,13 +99,15 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_SUPERSEDED: _Reason.ValueType  # 53
     """A newer stream attends for the same client id, or a newer epoch for the same EMS."""
     REASON_STALE_EPOCH: _Reason.ValueType  # 54
-    """The epoch is lower than the highest one seen."""
+    """The epoch is lower than the highest one seen, or is another start's."""
     REASON_SHUTTING_DOWN: _Reason.ValueType  # 55
     """The server is shutting down."""
     REASON_DISK_FULL: _Reason.ValueType  # 56
     """The disk is nearly full; cancels are still taken."""
     REASON_HEARTBEAT_MISSED: _Reason.ValueType  # 57
     """Heartbeats were owed and did not come."""
+    REASON_JOURNAL_BEHIND: _Reason.ValueType  # 58
+    """The journal knows less than it told to be stored: an older copy, or its end was lost."""
     REASON_INTERNAL: _Reason.ValueType  # 60
     """A fault of this server; it is in its log."""
 
@@ -191,13 +193,15 @@ REASON_SLOW_CONSUMER: Reason.ValueType  # 52
 REASON_SUPERSEDED: Reason.ValueType  # 53
 """A newer stream attends for the same client id, or a newer epoch for the same EMS."""
 REASON_STALE_EPOCH: Reason.ValueType  # 54
-"""The epoch is lower than the highest one seen."""
+"""The epoch is lower than the highest one seen, or is another start's."""
 REASON_SHUTTING_DOWN: Reason.ValueType  # 55
 """The server is shutting down."""
 REASON_DISK_FULL: Reason.ValueType  # 56
 """The disk is nearly full; cancels are still taken."""
 REASON_HEARTBEAT_MISSED: Reason.ValueType  # 57
 """Heartbeats were owed and did not come."""
+REASON_JOURNAL_BEHIND: Reason.ValueType  # 58
+"""The journal knows less than it told to be stored: an older copy, or its end was lost."""
 REASON_INTERNAL: Reason.ValueType  # 60
 """A fault of this server; it is in its log."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
