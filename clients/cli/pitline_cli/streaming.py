@@ -1,15 +1,17 @@
 """What goes on: `watch` and `quotes`, until they are interrupted, counted out or timed out. Never attends."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import sys
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated, TypeVar
 
 import typer
 
 from pitline_cli.arguments import count, depth, hertz, identifier, seconds
+from pitline_cli.charting import CHART_HZ, Chart, shown
 from pitline_cli.exits import ExitCode
-from pitline_cli.invocation import invocation, run
+from pitline_cli.invocation import Invocation, invocation, run
 from pitline_cli.output import Output
 from pitline_client import OWN, Caller, of_accounts
 
@@ -63,16 +65,36 @@ def quotes(
     book_depth: Annotated[
         int, typer.Option("--depth", help="Levels of the book; 1: best bid and offer.", parser=depth, metavar="N")
     ] = 1,
+    as_chart: Annotated[
+        bool,
+        typer.Option("--chart", help="Draw price and spread over time, in a terminal; one market, 10 Hz unless --hz."),
+    ] = False,
     count_max: Count = None,
     seconds_max: Seconds = None,
 ) -> None:
     """Best bid and offer of markets as they change, until Ctrl-C."""
+    options = invocation(context)
+    if as_chart:
+        _check_chart(options, symbols)
 
     async def work(caller: Caller, output: Output) -> ExitCode:
-        updates = caller.quotes(symbols, throttle_hz=throttle_hz, depth=book_depth, trades=trades)
-        return await _printed(updates, output.market, count_max, seconds_max)
+        hertz = throttle_hz or (CHART_HZ if as_chart else 0)
+        updates = caller.quotes(symbols, throttle_hz=hertz, depth=book_depth, trades=trades)
+        if not as_chart:
+            return await _printed(updates, output.market, count_max, seconds_max)
+        chart = Chart()
+        async with shown(chart):
+            return await _printed(updates, chart.take, count_max, seconds_max)
 
-    run(invocation(context), work)
+    run(options, work)
+
+
+def _check_chart(options: Invocation, symbols: Sequence[str]) -> None:
+    """Refuse what cannot be drawn."""
+    if options.as_json or not sys.stdout.isatty():
+        raise typer.BadParameter("needs a terminal; without it every quote is a line", param_hint="'--chart'")
+    if len(symbols) != 1:
+        raise typer.BadParameter(f"draws one market, not {len(symbols)}", param_hint="'--chart'")
 
 
 async def _printed(

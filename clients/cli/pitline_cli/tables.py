@@ -10,8 +10,9 @@ from pitline.ems.v1.admin_service_pb2 import BrokerReport, FeedReport, GetStatus
 from pitline.ems.v1.event_pb2 import BrokerState, Event
 from pitline.types.v1.account_pb2 import Account, Environment
 from pitline.types.v1.instrument_pb2 import Instrument
-from pitline.types.v1.market_pb2 import FeedState, MarketUpdate, Quote
+from pitline.types.v1.market_pb2 import MarketUpdate
 from pitline_cli.exits import ExitCode
+from pitline_cli.market_words import feed_word, market_name, market_words
 from pitline_cli.words import clock, order_words, sentence, side_word, terms_words
 from pitline_client import OrderView, PitlineError, PositionView
 
@@ -131,8 +132,8 @@ class Tables:
     def market(self, update: MarketUpdate) -> None:
         """One line: time in UTC, market, what changed."""
         missed = f" (missed {update.missed})" if update.missed else ""
-        market = f"{update.key.broker}:{update.key.symbol}"
-        self._say(f"{clock(update.market_time)} {market:<20} {_market_words(update)}{missed}")
+        market = market_name(update.key)
+        self._say(f"{clock(update.market_time)} {market:<20} {market_words(update)}{missed}")
 
     def error(self, error: PitlineError, exit_code: ExitCode) -> None:
         """One line on standard error."""
@@ -142,8 +143,8 @@ class Tables:
         table = _table("market", "feed", ">silent for s", ">updates", ">consumers", ">depth")
         for feed in feeds:
             table.add_row(
-                f"{feed.key.broker}:{feed.key.symbol}",
-                FeedState.Name(feed.state).removeprefix("FEED_STATE_").lower(),
+                market_name(feed.key),
+                feed_word(feed.state),
                 f"{feed.silence.ToNanoseconds() / 1e9:.1f}" if feed.HasField("silence") else _NONE,
                 str(feed.updates),
                 str(feed.consumers),
@@ -180,34 +181,6 @@ def _broker_words(broker: BrokerReport) -> str:
     if broker.quarantined:
         words.append(f"{broker.quarantined} events quarantined")
     return "; ".join(words)
-
-
-def _market_words(update: MarketUpdate) -> str:
-    match update.WhichOneof("change"):
-        case "quote":
-            return _quote(update.quote)
-        case "trade":
-            return f"traded {update.trade.qty} @ {update.trade.price}"
-        case "book":
-            best = Quote()
-            if update.book.bids:
-                best.bid_px, best.bid_qty = update.book.bids[0].price, update.book.bids[0].qty
-            if update.book.asks:
-                best.ask_px, best.ask_qty = update.book.asks[0].price, update.book.asks[0].qty
-            return f"{_quote(best)} ({len(update.book.bids)} bids, {len(update.book.asks)} asks)"
-        case "bar":
-            bar = update.bar
-            return f"bar {bar.interval_seconds} s: {bar.open_px} {bar.high_px} {bar.low_px} {bar.close_px} {bar.volume}"
-        case "feed_state":
-            return f"feed {FeedState.Name(update.feed_state).removeprefix('FEED_STATE_').lower()}"
-        case None:
-            return "something that this version does not know"
-
-
-def _quote(quote: Quote) -> str:
-    bid = f"{quote.bid_qty} @ {quote.bid_px}" if quote.bid_px else "nobody"
-    ask = f"{quote.ask_px} @ {quote.ask_qty}" if quote.ask_px else "nobody"
-    return f"{bid} | {ask}"
 
 
 def _band(from_px: str, tick_size: str) -> str:
