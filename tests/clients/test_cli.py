@@ -18,6 +18,7 @@ async def test_market_order_is_told_turn_by_turn(ems: FakeEms) -> None:
     ran = await pitline(ems.address, "buy", "BTC-USDT", "0.5", "--account", "paper.main", "--client-order-id", "mine")
     assert ran.exit_code == 0
     assert ran.out.splitlines() == [
+        "submitting buy 0.5 BTC-USDT market DAY, paper.main … submitted",
         "00:00:00.000        1  mine: routed, buy 0.5 BTC-USDT market DAY, paper.main",
         "00:00:00.000        2  mine: acked as b-o-1",
         "00:00:00.000        3  mine: filled 0.5 @ 100, 0.5 of 0.5",

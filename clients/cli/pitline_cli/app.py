@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pitline_cli import journal, listing, operating, recording, streaming, trading, up
+from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL
+from pitline_cli import canceling, journal, listing, modifying, operating, recording, streaming, submitting, up
 from pitline_cli.arguments import address, identifier
 from pitline_cli.exits import EPILOG
 from pitline_cli.invocation import Invocation
@@ -47,10 +48,14 @@ def _options(  # pyright: ignore[reportUnusedFunction] - registered by the decor
 
 
 app.command()(up.up)
-app.command()(trading.buy)
-app.command()(trading.sell)
-app.command()(trading.modify)
-app.command()(trading.cancel)
+app.command("buy")(
+    submitting.ordering(SIDE_BUY, "Buy, at the market or at --limit or better; every turn is printed as it happens.")
+)
+app.command("sell")(submitting.ordering(SIDE_SELL, "Sell, long or short; otherwise as buy."))
+app.command()(submitting.alert)
+app.command()(modifying.modify)
+app.command()(canceling.cancel)
+app.command()(canceling.group)
 app.command()(listing.orders)
 app.command()(listing.positions)
 app.command()(streaming.watch)

@@ -1,14 +1,20 @@
 """Arguments that the command checks by itself: a mistake is told with option, value and bound, and nothing is sent."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 import typer
 
-from pitline.types.v1.order_pb2 import TimeInForce
-from pitline_client import DAY, FOK, GTC, GTD, IOC
+from pitline.types.v1.order_pb2 import (
+    TRIGGER_DIRECTION_UNSPECIFIED,
+    TRIGGER_SOURCE_DEFAULT,
+    TimeInForce,
+    Trigger,
+)
+from pitline_client import ASK, BID, DAY, DOWN, FOK, GTC, GTD, IOC, LAST, UP, at
 from pitline_rpc.decimals import DecimalError, parse
 
 SECONDS_MAX = 604_800
@@ -28,6 +34,28 @@ class Wait(StrEnum):
     COMMITTED = "committed"
     ACKED = "acked"
     DONE = "done"
+
+
+class Source(StrEnum):
+    """The price that a trigger watches."""
+
+    BID = "bid"
+    ASK = "ask"
+    LAST = "last"
+
+
+class Direction(StrEnum):
+    """The side from which a trigger is reached."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class OrderSide(StrEnum):
+    """Direction of an order."""
+
+    BUY = "buy"
+    SELL = "sell"
 
 
 class CancelWait(StrEnum):
@@ -61,6 +89,49 @@ def positive(text: str) -> Decimal:
     if number <= 0:
         raise typer.BadParameter(f"{text} is not above 0")
     return number
+
+
+def distance(text: str) -> str:
+    """How far a trailing stop stays behind: a price difference above 0, or a percentage above 0 and below 100."""
+    percent = text.endswith("%")
+    if positive(text.removesuffix("%")) >= 100 and percent:
+        raise typer.BadParameter(f"{text} is not below 100%")
+    return text
+
+
+def not_negative(text: str) -> Decimal:
+    """A price difference: a plain decimal, 0 or above."""
+    return Decimal(0) if re.fullmatch(r"0+(\.0+)?", text) else positive(text)
+
+
+def tags_of(given: Sequence[str] | None) -> dict[str, str]:
+    """The owner's own words: each KEY=VALUE."""
+    tags: dict[str, str] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not equals or _ID.fullmatch(key) is None:
+            told = f"{text[:80]!r} is not KEY=VALUE, the key 1 to 64 of A-Z a-z 0-9 . _ : -"
+            raise typer.BadParameter(told, param_hint="'--tag'")
+        tags[key] = value
+    return tags
+
+
+def trigger(price: Decimal, source: Source | None, direction: Direction | None) -> Trigger:
+    """A trigger at this price; None: as the contract's default."""
+    sources = {None: TRIGGER_SOURCE_DEFAULT, Source.BID: BID, Source.ASK: ASK, Source.LAST: LAST}
+    directions = {None: TRIGGER_DIRECTION_UNSPECIFIED, Direction.UP: UP, Direction.DOWN: DOWN}
+    return at(price, source=sources[source], direction=directions[direction])
+
+
+def trigger_if_given(
+    price: Decimal | None, source: Source | None, direction: Direction | None, option: str
+) -> Trigger | None:
+    """The same, where `option` gives the price; without it there is none, and nothing may be said of it."""
+    if price is not None:
+        return trigger(price, source, direction)
+    if source is not None or direction is not None:
+        raise typer.BadParameter(f"only with {option}", param_hint="'--source', '--direction'")
+    return None
 
 
 def moment(text: str) -> datetime:

@@ -111,7 +111,7 @@ def _reached(order: OrderView, until: Wait, asked: Asked) -> bool:
     match until:
         case Wait.COMMITTED:
             return True
-        case Wait.ACKED:
-            return order.ended or (order.acked and not _change_pending(order, asked))
+        case Wait.ACKED:  # what the EMS holds is acked by nobody else
+            return order.ended or order.held or (order.acked and not _change_pending(order, asked))
         case Wait.DONE:
             return order.ended

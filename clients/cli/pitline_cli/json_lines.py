@@ -5,13 +5,14 @@ Every field is there, empty or not; decimals and 64-bit numbers are strings, tim
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from pitline.ems.v1.admin_service_pb2 import GetStatusResponse
-from pitline.ems.v1.event_pb2 import Event
+from pitline.ems.v1.event_pb2 import Event, GroupStatus
 from pitline.types.v1.account_pb2 import Account
 from pitline.types.v1.instrument_pb2 import Instrument
 from pitline.types.v1.market_pb2 import MarketUpdate
@@ -20,7 +21,7 @@ from pitline_client import OrderView, PitlineError, PositionView, RefusedError, 
 
 
 class JsonLines:
-    """Kinds: event, order, position, instrument, account, status, update, error."""
+    """Kinds: event, order, group, position, instrument, account, status, update, error."""
 
     def event(self, event: Event) -> None:
         """One turn of a conversation."""
@@ -29,6 +30,14 @@ class JsonLines:
     def order(self, order: OrderView, *, in_time: bool) -> None:
         """The last line about one order; the exit code says whether it was in time."""
         _line("order", order.message)
+
+    def in_air(self, what: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Nothing: the order's own lines tell."""
+        return nullcontext(lambda outcome: None)
+
+    def group(self) -> AbstractContextManager[Callable[[GroupStatus], None]]:
+        """A line each status."""
+        return nullcontext(lambda status: _line("group", status))
 
     def orders(self, orders: Sequence[OrderView], *, more: bool) -> None:
         """A line each."""

@@ -1,10 +1,11 @@
 """What a command can say. Two speak it: `JsonLines` to programs, `Tables` to people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from pitline.ems.v1.admin_service_pb2 import GetStatusResponse
-from pitline.ems.v1.event_pb2 import Event
+from pitline.ems.v1.event_pb2 import Event, GroupStatus
 from pitline.types.v1.account_pb2 import Account
 from pitline.types.v1.instrument_pb2 import Instrument
 from pitline.types.v1.market_pb2 import MarketUpdate
@@ -21,6 +22,14 @@ class Output(Protocol):
 
     def order(self, order: OrderView, *, in_time: bool) -> None:
         """The last line about one order; `in_time`: it is what was waited for."""
+        ...
+
+    def in_air(self, what: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Something was asked for and is on its way; the call says what came of it."""
+        ...
+
+    def group(self) -> AbstractContextManager[Callable[[GroupStatus], None]]:
+        """A group of orders is being canceled; the call says how it stands, again and again."""
         ...
 
     def orders(self, orders: Sequence[OrderView], *, more: bool) -> None:

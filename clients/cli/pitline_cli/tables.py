@@ -1,19 +1,22 @@
 """For people: a line a turn, tables for what there is."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pitline.ems.v1.admin_service_pb2 import BrokerReport, FeedReport, GetStatusResponse
-from pitline.ems.v1.event_pb2 import BrokerState, Event
+from pitline.ems.v1.event_pb2 import BrokerState, Event, GroupStatus
 from pitline.types.v1.account_pb2 import Account, Environment
 from pitline.types.v1.instrument_pb2 import Instrument
 from pitline.types.v1.market_pb2 import MarketUpdate
+from pitline.types.v1.order_pb2 import EXECUTION_ALERT
 from pitline_cli.exits import ExitCode
 from pitline_cli.market_words import feed_word, market_name, market_words
-from pitline_cli.words import clock, order_words, sentence, side_word, terms_words
+from pitline_cli.words import clock, group_words, order_words, sentence, side_word, terms_words
 from pitline_client import OrderView, PitlineError, PositionView
 
 _PIPE_WIDTH = 240
@@ -38,15 +41,40 @@ class Tables:
         late = "" if in_time else "not in time; "
         self._say(f"{late}{order.client_order_id} ({order.order_id}), {terms_words(order.terms)}: {order_words(order)}")
 
+    @contextmanager
+    def in_air(self, what: str) -> Generator[Callable[[str], None]]:
+        """One line in the end; until then, on a terminal, a line that is on the move."""
+        outcomes: list[str] = []
+        with self._console.status(Text(f"{what} …")):
+            yield outcomes.append
+        self._say(f"{what} … {', '.join(outcomes)}")
+
+    @contextmanager
+    def group(self) -> Generator[Callable[[GroupStatus], None]]:
+        """The same, changing with every status."""
+        told: list[GroupStatus] = []
+        with self._console.status(Text("canceling …")) as line:
+
+            def tell(status: GroupStatus) -> None:
+                told[:] = [status]
+                line.update(Text(_group_line(status)))
+
+            yield tell
+        for status in told:
+            self._say(_group_line(status))
+            if not status.finished:
+                self._say(f"`pitline group {status.group_id}` tells the rest")
+
     def orders(self, orders: Sequence[OrderView], *, more: bool) -> None:
         """Newest first."""
         table = _table(
             "submitted (UTC)", "client", "client order id", "order id", "account", "symbol", "side", ">qty", ">filled",
-            ">limit", ">avg", "status",
+            ">limit", ">trigger", ">avg", "status",
         )  # fmt: skip
         for order in orders:
             state = order.message.state
             doubt = " (in doubt)" if state.in_doubt else ""
+            is_alert = order.terms.execution == EXECUTION_ALERT
             table.add_row(
                 order.message.submit_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S"),
                 order.client_id,
@@ -54,10 +82,11 @@ class Tables:
                 order.order_id,
                 order.account,
                 order.symbol,
-                side_word(order.side),
-                state.order_qty,
-                state.cum_qty or "0",
+                "alert" if is_alert else side_word(order.side),
+                _NONE if is_alert else state.order_qty,
+                _NONE if is_alert else state.cum_qty or "0",
                 order.terms.limit_px or _NONE,
+                order.terms.trigger.price or order.terms.stop_px or _NONE,
                 state.avg_px or _NONE,
                 order.status_name + doubt,
             )
@@ -160,6 +189,10 @@ class Tables:
             self._console.print(table)
         else:
             self._say(nothing)
+
+
+def _group_line(status: GroupStatus) -> str:
+    return f"canceling {status.total} … {group_words(status)}"
 
 
 def _table(*columns: str) -> Table:

@@ -5,18 +5,27 @@ from typing import assert_never
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pitline.ems.v1.event_pb2 import BrokerState, Event, GroupStatus, HaltScope, Opened
+from pitline.types.v1 import order_pb2
 from pitline.types.v1.order_pb2 import (
-    ORD_TYPE_LIMIT,
+    EXECUTION_ALERT,
+    EXECUTION_DARK,
     SIDE_BUY,
     SIDE_SELL,
+    TRIGGER_SOURCE_DEFAULT,
     OrderTerms,
     OrdType,
     Side,
     TimeInForce,
+    Trigger,
+    TriggerDirection,
+    TriggerSource,
 )
 from pitline.types.v1.position_pb2 import Position
 from pitline.types.v1.reason_pb2 import REASON_UNSPECIFIED, Reason
 from pitline_client import OrderView, reason_name
+
+_REFUSALS_TOLD = 10
+"""Of a group; the rest is counted."""
 
 
 def sentence(event: Event) -> str:
@@ -36,19 +45,46 @@ def side_word(side: Side.ValueType) -> str:
 
 
 def terms_words(terms: OrderTerms) -> str:
-    """What an order asks for: "buy 0.5 BTC-USDT limit 61000 GTC, paper.main"."""
-    limit = f" {terms.limit_px}" if terms.limit_px else ""
-    ord_type = "limit" if terms.ord_type == ORD_TYPE_LIMIT else OrdType.Name(terms.ord_type)[9:].lower()
+    """What an order asks for, "buy 0.5 BTC-USDT limit 61000 GTC, paper.main", and what a dark one waits for,
+    "dark buy 0.5 BTC-USDT GTC at 60000 down, paper.main"."""
+    if terms.execution == EXECUTION_ALERT:
+        return f"alert {terms.symbol}{_trigger_words(terms.trigger)}, {terms.account}"
     tif = TimeInForce.Name(terms.time_in_force).removeprefix("TIME_IN_FORCE_")
-    return f"{side_word(terms.side)} {terms.order_qty} {terms.symbol} {ord_type}{limit} {tif}, {terms.account}"
+    asked = f"{side_word(terms.side)} {terms.order_qty} {terms.symbol}{_kind_words(terms)} {tif}"
+    if terms.execution == EXECUTION_DARK:
+        slippage = f" slippage {terms.max_slippage}" if terms.max_slippage else ""
+        return f"dark {asked}{_trigger_words(terms.trigger)}{slippage}, {terms.account}"
+    return f"{asked}, {terms.account}"
 
 
 def order_words(order: OrderView) -> str:
     """Where an order stands: "FILLED 0.5 of 0.5 @ 61000"."""
     state = order.message.state
+    if order.terms.execution == EXECUTION_ALERT:
+        return f"{order.status_name}{_why(order.reason, order.text)}"
     at = f" @ {state.avg_px}" if state.avg_px else ""
     doubt = ", in doubt" if state.in_doubt else ""
     return f"{order.status_name} {state.cum_qty or 0} of {state.order_qty}{at}{doubt}{_why(order.reason, order.text)}"
+
+
+def group_words(status: GroupStatus) -> str:
+    """What became of a group so far: "canceled 4, refused 1: o-5: BROKER_REJECTED: not now"."""
+    if not status.total:
+        return "nothing to cancel"
+    refused = "; ".join(f"{each.order_id}{_why(each.reason, each.text)}" for each in status.refusals[:_REFUSALS_TOLD])
+    more = f"; {status.refused - _REFUSALS_TOLD} more" if status.refused > _REFUSALS_TOLD else ""
+    counted = (
+        (status.pending, f"{status.pending} not answered in time" if status.finished else f"{status.pending} pending"),
+        (status.canceled, f"canceled {status.canceled}"),
+        (status.too_late, f"too late for {status.too_late}"),
+        (status.refused, f"refused {status.refused}: {refused}{more}"),
+    )
+    return ", ".join(words for count, words in counted if count)
+
+
+def denied_words(order: OrderView) -> str:
+    """Why it was denied."""
+    return f"denied{_why(order.reason, order.text)}"
 
 
 def _told(event: Event) -> str:
@@ -97,18 +133,19 @@ def _told(event: Event) -> str:
         case "doubt_resolved":
             return f"doubt ended: {event.doubt_resolved.text}"
         case "dark_opened":
-            return f"dark, {terms_words(event.dark_opened.terms)}"
+            return f"held, {terms_words(event.dark_opened.terms)}"
         case "dark_modified":
-            return f"dark, now {terms_words(event.dark_modified.terms)}"
+            return f"now {terms_words(event.dark_modified.terms)}"
         case "dark_triggered":
-            return f"triggered by {event.dark_triggered.trigger_px}"
+            limit = event.dark_triggered.child_limit_px
+            return f"triggered by {event.dark_triggered.trigger_px}{f', limit {limit}' if limit else ''}"
         case "dark_blind":
             state = "sees again" if event.dark_blind.ended else "cannot see the market"
             return f"{state}{_why(event.dark_blind.reason, '')}"
         case "alert_opened":
-            return f"alert set, {event.alert_opened.terms.symbol} {event.alert_opened.terms.trigger.price}"
+            return f"set, {terms_words(event.alert_opened.terms)}"
         case "alert_triggered":
-            return f"alert: {event.alert_triggered.trigger_px}"
+            return f"alert, triggered by {event.alert_triggered.trigger_px}"
         case "position_adopted":
             return f"position taken from the broker, {_position(event.position_adopted.position)}"
         case "position_mismatch":
@@ -130,8 +167,7 @@ def _told(event: Event) -> str:
         case "external_order":
             return f"placed elsewhere: {_standing(OrderView(event.external_order.order))}"
         case "opened":
-            mode = Opened.Mode.Name(event.opened.mode).removeprefix("MODE_").lower()
-            return f"connected, {mode} at seq {event.opened.head_seq} of journal {event.opened.journal_id}"
+            return _opening(event.opened)
         case "snapshot_order":
             return _standing(OrderView(event.snapshot_order.order))
         case "snapshot_position":
@@ -154,6 +190,35 @@ def _told(event: Event) -> str:
             return "something that this version does not know"
         case _ as change:
             assert_never(change)
+
+
+def _kind_words(terms: OrderTerms) -> str:
+    """Limit, market or a stop, with its prices; nothing for the limit that the trigger's price will make."""
+    limit = f" limit {terms.limit_px}" if terms.limit_px else ""
+    match terms.ord_type:
+        case order_pb2.ORD_TYPE_LIMIT:
+            return limit
+        case order_pb2.ORD_TYPE_STOP | order_pb2.ORD_TYPE_STOP_LIMIT:
+            return f" stop {terms.stop_px}{limit}"
+        case order_pb2.ORD_TYPE_TRAILING_STOP:
+            now = f" stop {terms.stop_px}" if terms.stop_px else ""
+            return f" trailing {terms.trail.amount or f'{terms.trail.percent}%'}{now}"
+        case _:
+            return f" {OrdType.Name(terms.ord_type)[9:].lower()}{limit}"
+
+
+def _trigger_words(trigger: Trigger) -> str:
+    source = TriggerSource.Name(trigger.source)[15:].lower() if trigger.source > TRIGGER_SOURCE_DEFAULT else ""
+    direction = TriggerDirection.Name(trigger.direction)[18:].lower() if trigger.direction else ""
+    return " at " + " ".join(word for word in (source, trigger.price, direction) if word)
+
+
+def _opening(opened: Opened) -> str:
+    """How a stream begins, and why with a snapshot when it was to go on."""
+    mode = Opened.Mode.Name(opened.mode).removeprefix("MODE_").lower()
+    reason = Opened.SnapshotReason.Name(opened.snapshot_reason).removeprefix("SNAPSHOT_REASON_")
+    why = f" ({reason.lower().replace('_', ' ')})" if opened.snapshot_reason else ""
+    return f"connected, {mode}{why} at seq {opened.head_seq} of journal {opened.journal_id}"
 
 
 def _is_whole_order(event: Event) -> bool:
@@ -183,9 +248,8 @@ def _standing(order: OrderView) -> str:
 
 
 def _group(status: GroupStatus) -> str:
-    state = "finished" if status.finished else f"{status.pending} pending"
-    counts = f"{status.canceled} canceled, {status.refused} refused, {status.too_late} too late"
-    return f"group {status.group_id}: {status.total} orders, {counts}, {state}"
+    state = ", finished" if status.finished else ""
+    return f"group {status.group_id} of {status.total}: {group_words(status)}{state}"
 
 
 def _scope(scope: HaltScope) -> str:

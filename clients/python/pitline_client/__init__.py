@@ -5,6 +5,10 @@
         await order.acked()
         order.cancel()
         await order.canceled()
+        hidden = client.sell("BTC-USDT", "0.5", account="paper.main", dark="64000", max_slippage="50")
+        bell = client.alert("BTC-USDT", at("60000", direction=DOWN), account="paper.main")
+        await bell.triggered()
+        told = await client.cancel_group(OrderSelection(symbols=["BTC-USDT"])).finished()
 
 `Caller` does what needs no attendance. What this package does not wrap are the contract's own messages, from
 `pitline.types.v1` and `pitline.ems.v1`.
@@ -35,36 +39,55 @@ from pitline_client.errors import (
     reason_name,
 )
 from pitline_client.events import EventStream
+from pitline_client.groups import GroupHandle
 from pitline_client.intake import ResumeToken
 from pitline_client.numbers import Number, from_wire, to_wire
 from pitline_client.orders import OrderHandle
 from pitline_client.terms import (
+    ASK,
+    BID,
     CANCEL_MINE,
+    DARK,
     DAY,
+    DOWN,
     FOK,
     GTC,
     GTD,
     IOC,
     KEEP,
+    LAST,
+    LIVE,
     OWN,
     POST_ONLY,
     REDUCE_ONLY,
+    UP,
+    OrderOptions,
+    alert_terms,
+    at,
     of_accounts,
     order_terms,
+    wants_the_moment,
 )
 from pitline_client.views import OrderView, PositionView, status_name
 
 __all__ = [
+    "ASK",
+    "BID",
     "CANCEL_MINE",
+    "DARK",
     "DAY",
+    "DOWN",
     "FOK",
     "GTC",
     "GTD",
     "IOC",
     "KEEP",
+    "LAST",
+    "LIVE",
     "OWN",
     "POST_ONLY",
     "REDUCE_ONLY",
+    "UP",
     "AmbiguousSymbolError",
     "BacklogError",
     "CallRefusedError",
@@ -74,6 +97,7 @@ __all__ = [
     "Client",
     "CommandRefusedError",
     "EventStream",
+    "GroupHandle",
     "LeftError",
     "ModifyRejected",
     "NotSentError",
@@ -81,6 +105,7 @@ __all__ = [
     "OrderDenied",
     "OrderEndedError",
     "OrderHandle",
+    "OrderOptions",
     "OrderRejected",
     "OrderView",
     "PitlineError",
@@ -92,6 +117,8 @@ __all__ = [
     "UnansweredError",
     "UnknownSymbolError",
     "UnreachableError",
+    "alert_terms",
+    "at",
     "connect",
     "from_wire",
     "of_accounts",
@@ -99,4 +126,5 @@ __all__ = [
     "reason_name",
     "status_name",
     "to_wire",
+    "wants_the_moment",
 ]

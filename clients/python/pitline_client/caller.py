@@ -21,13 +21,15 @@ from pitline.ems.v1.admin_service_pb2 import (
     ResolveOrderRequest,
 )
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
-from pitline.ems.v1.command_pb2 import Cancel, Modify, OrderKey, Submit, View
-from pitline.ems.v1.event_pb2 import Event
+from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Modify, OrderKey, OrderSelection, Submit, View
+from pitline.ems.v1.event_pb2 import Event, GroupStatus
 from pitline.ems.v1.market_data_service_pb2 import ListInstrumentsRequest, QuotesRequest, Subscription
 from pitline.ems.v1.market_data_service_pb2_grpc import MarketDataServiceStub
 from pitline.ems.v1.trading_service_pb2 import (
     WAIT_FOR_COMMITTED,
     CancelOrderRequest,
+    CancelOrdersRequest,
+    GetGroupRequest,
     GetOrderRequest,
     ListAccountsRequest,
     ListOrdersRequest,
@@ -116,6 +118,45 @@ class Caller:
         request = CancelOrderRequest(client_id=self.client_id, cancel=Cancel(order=order), wait_for=wait_for)
         response = await self._answer(self._trading.CancelOrder(request, timeout=timeout_seconds))
         return OrderView(response.order)
+
+    async def cancel_orders(
+        self,
+        group_id: str,
+        selection: OrderSelection,
+        *,
+        deadline_seconds: int = 0,
+        wait_for: WaitFor.ValueType = WAIT_FOR_COMMITTED,
+        timeout_seconds: float = CALL_SECONDS_MAX,
+    ) -> GroupStatus:
+        """Cancel every order that matches the selection now; how the group stands when it is stored or, waiting for
+        DONE, finished. The same id with the same selection cancels nothing more. After `deadline_seconds` (1 to 3600;
+        0: 30) it is finished in any case."""
+        group = CancelGroup(group_id=group_id, selection=selection, deadline_seconds=deadline_seconds)
+        request = CancelOrdersRequest(client_id=self.client_id, cancel_group=group, wait_for=wait_for)
+        return (await self._answer(self._trading.CancelOrders(request, timeout=timeout_seconds))).status
+
+    async def get_group(self, group_id: str) -> GroupStatus:
+        """How a group of this client id stands."""
+        request = GetGroupRequest(client_id=self.client_id, group_id=group_id)
+        return (await self._answer(self._trading.GetGroup(request, timeout=CALL_SECONDS_MAX))).status
+
+    async def follow_group(self, group_id: str) -> AsyncGenerator[GroupStatus]:
+        """How a group of this client id stands now and after every change, until it is finished. Pending members only
+        become fewer."""
+        pending: int | None = None
+        async with aclosing(self.watch()) as events:
+            async for event in events:
+                if event.HasField("snapshot_complete"):  # the watch has begun, or begins again: nothing is missed now
+                    status = await self.get_group(group_id)
+                elif event.HasField("group_status") and event.group_status.group_id == group_id:
+                    status = event.group_status
+                else:
+                    continue
+                if pending is None or status.pending < pending or status.finished:
+                    pending = status.pending
+                    yield status
+                if status.finished:
+                    return
 
     async def get_order(self, order: OrderKey) -> OrderView:
         """One order as it stands, ended ones too."""

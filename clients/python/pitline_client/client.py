@@ -11,13 +11,22 @@ import secrets
 import time
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Self, Unpack
 from weakref import WeakSet
 
-from pitline.ems.v1.command_pb2 import Command, OnDisconnect, Open, OrderKey, Submit, View
-from pitline.ems.v1.event_pb2 import Event
+from pitline.ems.v1.command_pb2 import (
+    CancelGroup,
+    Command,
+    OnDisconnect,
+    Open,
+    OrderKey,
+    OrderSelection,
+    Submit,
+    View,
+)
+from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.types.v1.account_pb2 import Account
-from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL, OrderTerms, TimeInForce
+from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL, OrderTerms, Trigger
 from pitline.types.v1.reason_pb2 import REASON_DUPLICATE_ID, REASON_UNKNOWN_ORDER
 from pitline_client.attendance import Attendance
 from pitline_client.blotter import Blotter
@@ -31,6 +40,7 @@ from pitline_client.errors import (
     UnreachableError,
 )
 from pitline_client.events import EventStream
+from pitline_client.groups import GroupHandle
 from pitline_client.handles import Handles
 from pitline_client.intake import Intake, ResumeToken
 from pitline_client.limits import LEAVE_SECONDS_MAX, SUBMIT_AGE_SECONDS_MAX
@@ -38,7 +48,7 @@ from pitline_client.loading import load
 from pitline_client.numbers import Number
 from pitline_client.orders import OrderHandle
 from pitline_client.outbox import Outbox
-from pitline_client.terms import DAY, KEEP, OWN, order_terms
+from pitline_client.terms import KEEP, OWN, OrderOptions, alert_terms, order_terms
 from pitline_client.views import OrderView, PositionView
 
 _log = logging.getLogger(__name__)
@@ -133,23 +143,16 @@ class Client(Caller):
         order_qty: Number,
         *,
         account: str | None = None,
-        limit_px: Number | None = None,
-        time_in_force: TimeInForce.ValueType = DAY,
         client_order_id: str | None = None,
+        **options: Unpack[OrderOptions],
     ) -> OrderHandle:
-        """Buy `order_qty` (> 0) at `limit_px` or better (quote currency per unit), or at the market without one.
+        """Buy `order_qty` (> 0): at the market, or as the options say: `limit_px`, `time_in_force`, `dark`, `stop_px`,
+        `trail` and whatever else `order_terms` takes.
 
         `account` may be left out by a client that sees a single one. Raises TypeError for a float, ValueError for a
         number that is none, and as `submit` does.
         """
-        terms = order_terms(
-            SIDE_BUY,
-            symbol,
-            order_qty,
-            account=account or self._only_account(),
-            limit_px=limit_px,
-            time_in_force=time_in_force,
-        )
+        terms = order_terms(SIDE_BUY, symbol, order_qty, account=account or self._only_account(), **options)
         return self.submit(terms, client_order_id=client_order_id)
 
     def sell(
@@ -158,20 +161,39 @@ class Client(Caller):
         order_qty: Number,
         *,
         account: str | None = None,
-        limit_px: Number | None = None,
-        time_in_force: TimeInForce.ValueType = DAY,
         client_order_id: str | None = None,
+        **options: Unpack[OrderOptions],
     ) -> OrderHandle:
         """Sell `order_qty` (> 0), long or short; otherwise as `buy`."""
-        terms = order_terms(
-            SIDE_SELL,
-            symbol,
-            order_qty,
-            account=account or self._only_account(),
-            limit_px=limit_px,
-            time_in_force=time_in_force,
-        )
+        terms = order_terms(SIDE_SELL, symbol, order_qty, account=account or self._only_account(), **options)
         return self.submit(terms, client_order_id=client_order_id)
+
+    def alert(
+        self,
+        symbol: str,
+        trigger: Number | Trigger,
+        *,
+        account: str | None = None,
+        client_order_id: str | None = None,
+    ) -> OrderHandle:
+        """Be told (`triggered`) when the price is there, on the market of the account's broker; nothing is sent to it.
+        Otherwise as `buy`."""
+        terms = alert_terms(symbol, trigger, account=account or self._only_account())
+        return self.submit(terms, client_order_id=client_order_id)
+
+    def cancel_group(
+        self, selection: OrderSelection, *, group_id: str | None = None, deadline_seconds: int = 0
+    ) -> GroupHandle:
+        """Cancel every order that matches the selection now, anybody's that this client may cancel; `finished` tells
+        what became of them. `OrderSelection(all=True)` is all of them.
+
+        The same `group_id` with the same selection is the same group, and cancels nothing more. After
+        `deadline_seconds` (1 to 3600; 0: 30) it is finished in any case. Raises as `submit` does.
+        """
+        handle = self._handles.groups.of(group_id or next(self._ids))
+        group = CancelGroup(group_id=handle.group_id, selection=selection, deadline_seconds=deadline_seconds)
+        handle.command_id = self._send(Command(cancel_group=group))
+        return handle
 
     def submit(self, terms: OrderTerms, *, client_order_id: str | None = None) -> OrderHandle:
         """Submit an order of any kind. Without a `client_order_id` it gets one that was never used.
@@ -255,6 +277,8 @@ class Client(Caller):
                     self._accounts = {account.account: account for account in event.view_changed.accounts}
                 case "snapshot_complete":
                     self._handles.note_all(self._blotter)
+                case "group_status":
+                    self._note_group(event)
                 case _:
                     if order is not None:
                         self._handles.note(order, event)
@@ -269,6 +293,8 @@ class Client(Caller):
         try:
             await self._give_up_overdue()
             await self._find_missing()
+            if self._intake.opened is not None and self._intake.opened.mode == Opened.MODE_SNAPSHOT:
+                await self._handles.groups.look_up(self.get_group)  # no snapshot tells of groups
         except UnreachableError:
             return  # the stream is about to be lost as well, and the next one looks again
 
@@ -297,6 +323,14 @@ class Client(Caller):
                 handle.fail(error)
             else:
                 handle.note(self._blotter.put_order(order.message))
+
+    def _note_group(self, event: Event) -> None:
+        if event.client_id != self.client_id:
+            return
+        handle = self._handles.groups.note(event.group_status)
+        if handle is not None:
+            # Of several statuses in one commit only the last is told, and that may be due to what a broker answered.
+            self._outbox.answer(handle.command_id)
 
     # Beginning and end
 
@@ -330,11 +364,13 @@ class Client(Caller):
         if self._failure is not None:
             raise self._failure
 
-    def _send(self, command: Command) -> None:
+    def _send(self, command: Command) -> str:
+        """The id of the command, which waits until it is answered."""
         self._check()
         command.command_id = next(self._ids)
         self._outbox.put(command, time.time())  # of the wall: a machine that was asleep is late too
         self._attendance.wake()
+        return command.command_id
 
     def _only_account(self) -> str:
         if len(self._accounts) != 1:

@@ -1,4 +1,4 @@
-"""The handles that somebody holds, by their orders. Handles that nobody holds any more vanish by themselves."""
+"""The handles that somebody holds, by their orders and groups. What nobody holds any more vanishes by itself."""
 
 from collections.abc import Callable
 from weakref import WeakValueDictionary
@@ -7,19 +7,21 @@ from pitline.ems.v1.command_pb2 import Command, Submit
 from pitline.ems.v1.event_pb2 import Event
 from pitline_client.blotter import Blotter
 from pitline_client.errors import PitlineError
+from pitline_client.groups import Groups
 from pitline_client.orders import OrderHandle
 from pitline_client.views import OrderView
 
 
 class Handles:
-    """Handles of the orders of one client id; `send` takes their commands."""
+    """Handles of the orders of one client id, and of its groups; `send` takes their commands."""
 
-    __slots__ = ("_by_id", "_client_id", "_send")
+    __slots__ = ("_by_id", "_client_id", "_send", "groups")
 
-    def __init__(self, client_id: str, send: Callable[[Command], None]) -> None:
+    def __init__(self, client_id: str, send: Callable[[Command], object]) -> None:
         self._client_id = client_id
         self._send = send
         self._by_id: WeakValueDictionary[str, OrderHandle] = WeakValueDictionary()
+        self.groups = Groups()
 
     def get(self, client_order_id: str) -> OrderHandle | None:
         """The handle on this order, if there is one."""
@@ -57,6 +59,9 @@ class Handles:
 
     def refuse(self, command: Command, error: PitlineError) -> None:
         """A command was refused, or its fate cannot be found out."""
+        if command.HasField("cancel_group"):
+            self.groups.refuse(command.cancel_group.group_id, error)
+            return
         handle = self._by_id.get(_client_order_id(command))
         if handle is not None:
             handle.refuse(command, error)
@@ -65,6 +70,7 @@ class Handles:
         """There will be no more events."""
         for handle in list(self._by_id.values()):
             handle.fail(error)
+        self.groups.fail(error)
 
 
 def _client_order_id(command: Command) -> str:

@@ -4,20 +4,23 @@
 judges. Waiting needs no task: whoever waits looks again after every event.
 """
 
-import asyncio
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeVar
 
 from pitline.ems.v1.command_pb2 import Cancel, Command, Modify, OrderKey, Submit
 from pitline.ems.v1.event_pb2 import Event
 from pitline.types.v1.order_pb2 import (
+    EXECUTION_UNSPECIFIED,
     ORDER_STATUS_CANCELED,
     ORDER_STATUS_DENIED,
     ORDER_STATUS_FILLED,
     ORDER_STATUS_REJECTED,
+    ORDER_STATUS_TRIGGERED,
     ORDER_STATUS_UNSPECIFIED,
+    TRIGGER_DIRECTION_UNSPECIFIED,
+    Execution,
     OrderStatus,
+    Trigger,
 )
 from pitline.types.v1.reason_pb2 import REASON_ALREADY_PENDING, REASON_TOO_LATE
 from pitline_client.errors import (
@@ -29,14 +32,14 @@ from pitline_client.errors import (
     OrderRejected,
     PitlineError,
 )
+from pitline_client.news import News
 from pitline_client.numbers import Number, from_wire, to_wire
+from pitline_client.terms import LIVE, a_trigger
 from pitline_client.views import OrderView
-
-ResultT = TypeVar("ResultT")
 
 
 class OrderHandle:
-    """An order of this client, by its client_order_id.
+    """An order of this client, by its client_order_id: on its way, held until its trigger fires, or an alert.
 
     Every wait raises what makes it vain: CommandRefusedError when the submit was refused, OrderDenied, OrderRejected,
     OrderEndedError when the order ended in another way, and what ended the client's attendance (SupersededError, ...).
@@ -49,13 +52,13 @@ class OrderHandle:
         "_failure",
         "_modify",
         "_modify_failure",
+        "_news",
         "_order",
         "_send",
         "_submit",
-        "_waiters",
     )
 
-    def __init__(self, client_order_id: str, send: Callable[[Command], None], submit: Submit | None = None) -> None:
+    def __init__(self, client_order_id: str, send: Callable[[Command], object], submit: Submit | None = None) -> None:
         self._client_order_id = client_order_id
         self._send = send
         self._submit = submit
@@ -64,7 +67,7 @@ class OrderHandle:
         self._modify: Modify | None = None
         self._modify_failure: PitlineError | None = None
         self._cancel_failure: PitlineError | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._news = News()
 
     def __repr__(self) -> str:
         return repr(self._order) if self._order is not None else f"<order {self._client_order_id} not answered yet>"
@@ -97,50 +100,67 @@ class OrderHandle:
         self._send(Command(cancel=Cancel(order=self._key())))
 
     def modify(
-        self, *, order_qty: Number | None = None, limit_px: Number | None = None, stop_px: Number | None = None
+        self,
+        *,
+        order_qty: Number | None = None,
+        limit_px: Number | None = None,
+        stop_px: Number | None = None,
+        trigger: Number | Trigger | None = None,
+        execution: Execution.ValueType = EXECUTION_UNSPECIFIED,
     ) -> None:
         """Ask for new terms, what is not given staying as it is; `modified` tells what becomes of it.
 
-        `order_qty` is the new total, what was filled included. A newer modify replaces one that has not been sent.
+        `order_qty` is the new total, what was filled included. `trigger` is that of a dark order or an alert; the
+        execution LIVE sends a dark order now. A newer modify replaces one that has not been sent.
         """
         modify = Modify(
             order=self._key(),
             order_qty="" if order_qty is None else to_wire(order_qty, "order_qty"),
             limit_px="" if limit_px is None else to_wire(limit_px, "limit_px"),
             stop_px="" if stop_px is None else to_wire(stop_px, "stop_px"),
+            trigger=None if trigger is None else a_trigger(trigger),
+            execution=execution,
         )
         self._modify, self._modify_failure = modify, None
         self._send(Command(modify=modify))
 
+    async def stored(self) -> OrderView:
+        """Wait until the EMS has taken the order: it is on its way, or held."""
+        return await self._news.until(self._standing)
+
+    async def triggered(self) -> OrderView:
+        """Wait until the trigger of this dark order or alert has fired. Raises OrderEndedError when it ended before."""
+        return await self._news.until(self._triggered)
+
     async def acked(self) -> OrderView:
         """Wait until the broker has taken the order."""
-        return await self._until(self._acked)
+        return await self._news.until(self._acked)
 
     async def filled(self) -> OrderView:
         """Wait until all of it is filled."""
-        return await self._until(self._filled)
+        return await self._news.until(self._filled)
 
     async def canceled(self) -> OrderView:
         """Wait until it is canceled, by whomever; some of it may be filled. Raises CancelRejected or
         CommandRefusedError when the cancel of this handle failed and the order stands."""
-        return await self._until(self._canceled)
+        return await self._news.until(self._canceled)
 
     async def modified(self) -> OrderView:
         """Wait until the terms of the last `modify` are in force. Raises ModifyRejected or CommandRefusedError when it
         failed."""
         assert self._modify is not None, "nothing was modified"
-        return await self._until(self._modified)
+        return await self._news.until(self._modified)
 
     async def done(self) -> OrderView:
         """Wait until it has ended: filled, canceled, expired or triggered."""
-        return await self._until(self._done)
+        return await self._news.until(self._done)
 
     def note(self, order: OrderView, event: Event | None = None) -> None:
         """The client tells: so the order stands now, after `event` if one changed it."""
         self._order = order
         if event is not None:
             self._note_failed_change(event)
-        self._look_again()
+        self._news.tell()
 
     def refuse(self, command: Command, error: PitlineError) -> None:
         """The client tells: this command of the handle was refused, or its fate cannot be found out."""
@@ -153,13 +173,13 @@ class OrderHandle:
                 self._cancel_failure = error
             case _:
                 pass
-        self._look_again()
+        self._news.tell()
 
     def fail(self, error: Exception) -> None:
         """The client tells: there will be no more events."""
         if self._failure is None and not (self._order is not None and self._order.ended):
             self._failure = error
-        self._look_again()
+        self._news.tell()
 
     def _note_failed_change(self, event: Event) -> None:
         match event.WhichOneof("change"):
@@ -173,19 +193,6 @@ class OrderHandle:
 
     def _key(self) -> OrderKey:
         return OrderKey(client_order_id=self._client_order_id)
-
-    async def _until(self, verdict: Callable[[], ResultT | None]) -> ResultT:
-        while (result := verdict()) is None:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
-        return result
-
-    def _look_again(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
     def _standing(self) -> OrderView | None:
         if self._failure is not None:
@@ -204,6 +211,14 @@ class OrderHandle:
         if order.ended:
             raise OrderEndedError(order)
         return None
+
+    def _triggered(self) -> OrderView | None:
+        order = self._standing()
+        if order is None or order.held:
+            return None
+        if order.status == ORDER_STATUS_TRIGGERED or order.terms.execution == LIVE:
+            return order
+        raise OrderEndedError(order)
 
     def _filled(self) -> OrderView | None:
         return self._ended_as(ORDER_STATUS_FILLED)
@@ -249,7 +264,17 @@ def _in_force(modify: Modify, order: OrderView) -> bool:
         (modify.limit_px, order.terms.limit_px),
         (modify.stop_px, order.terms.stop_px),
     )
-    return all(_equal(wanted, actual) for wanted, actual in wanted_and_actual if wanted)
+    return all(_equal(wanted, actual) for wanted, actual in wanted_and_actual if wanted) and _fires_so(modify, order)
+
+
+def _fires_so(modify: Modify, order: OrderView) -> bool:
+    """What was asked for of its trigger and execution is in force; once it went out there is no trigger any more."""
+    if modify.execution == LIVE and order.held:
+        return False
+    if not modify.HasField("trigger") or order.terms.execution == LIVE:
+        return True
+    asked, actual = modify.trigger, order.terms.trigger
+    return _equal(asked.price, actual.price) and asked.direction in (TRIGGER_DIRECTION_UNSPECIFIED, actual.direction)
 
 
 def _equal(wanted: str, actual: str) -> bool:

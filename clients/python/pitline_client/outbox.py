@@ -9,7 +9,6 @@ from collections import deque
 from dataclasses import dataclass
 
 from pitline.ems.v1.command_pb2 import Command
-from pitline.types.v1.order_pb2 import ORD_TYPE_MARKET, TIME_IN_FORCE_FOK, TIME_IN_FORCE_IOC
 from pitline_client.errors import BacklogError
 from pitline_client.limits import (
     COMMAND_BYTES_MAX,
@@ -17,6 +16,7 @@ from pitline_client.limits import (
     COMMANDS_WAITING_MAX,
     SUBMIT_AGE_SECONDS_MAX,
 )
+from pitline_client.terms import wants_the_moment
 from pitline_rpc.batch import MESSAGE_BYTES_MAX, frame
 
 
@@ -30,10 +30,7 @@ class _Pending:
     @property
     def wants_the_moment(self) -> bool:
         """A submit that is of no use later than it was meant for."""
-        terms = self.command.submit.terms
-        return self.command.HasField("submit") and (
-            terms.ord_type == ORD_TYPE_MARKET or terms.time_in_force in (TIME_IN_FORCE_IOC, TIME_IN_FORCE_FOK)
-        )
+        return self.command.HasField("submit") and wants_the_moment(self.command.submit.terms)
 
 
 class Outbox:

@@ -37,7 +37,10 @@ ENDED = frozenset(
 )
 """Statuses that an order does not leave."""
 
-_BEFORE_ACK = frozenset({ORDER_STATUS_UNSPECIFIED, ORDER_STATUS_HELD, ORDER_STATUS_DARK, ORDER_STATUS_PENDING_NEW})
+HELD = frozenset({ORDER_STATUS_HELD, ORDER_STATUS_DARK})
+"""Statuses of an order that the EMS holds, and no broker knows."""
+
+_BEFORE_ACK = HELD | {ORDER_STATUS_UNSPECIFIED, ORDER_STATUS_PENDING_NEW}
 
 
 class OrderView:
@@ -106,6 +109,11 @@ class OrderView:
     def ended(self) -> bool:
         """It is over: filled, canceled, rejected, denied, expired or triggered."""
         return self.message.state.status in ENDED
+
+    @property
+    def held(self) -> bool:
+        """The EMS holds it, for its trigger or its parent, and no broker knows of it."""
+        return self.message.state.status in HELD
 
     @property
     def acked(self) -> bool:
