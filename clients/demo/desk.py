@@ -16,13 +16,17 @@ from typing import NoReturn
 
 from notes import Gave, Heard, Held, Left, Note, Said, written
 
+from pitline.ems.v1.command_pb2 import OrderSelection
 from pitline.types.v1.instrument_pb2 import Instrument
 from pitline.types.v1.market_pb2 import Quote
-from pitline.types.v1.order_pb2 import TimeInForce
-from pitline_client import DAY, IOC, Client, EventStream, OrderHandle
+from pitline.types.v1.order_pb2 import TimeInForce, TriggerDirection
+from pitline_client import DAY, DOWN, IOC, UP, Client, EventStream, GroupHandle, OrderHandle, at
 from pitline_rpc.decimals import canonical, parse
 
 _CLIP_NOTIONAL = Decimal(3_000)
+_PLAN = "plan"
+"""The tag by which orders that belong together are found."""
+_WAY = {UP: " or above", DOWN: " or below"}
 
 
 class Desk:
@@ -39,10 +43,17 @@ class Desk:
 
     # Orders
 
-    def buys(self, symbol: str, order_qty: Decimal, limit_px: Decimal | None = None) -> OrderHandle:
+    def buys(self, symbol: str, order_qty: Decimal, limit_px: Decimal | None = None, plan: str = "") -> OrderHandle:
         """Buy at the limit or better, or at the market without one."""
         name = self._announce("buy", symbol, order_qty, limit_px)
-        return self.client.buy(symbol, order_qty, account=self._account, limit_px=limit_px, client_order_id=name)
+        return self.client.buy(
+            symbol,
+            order_qty,
+            account=self._account,
+            limit_px=limit_px,
+            tags={_PLAN: plan} if plan else {},
+            client_order_id=name,
+        )
 
     def sells(
         self,
@@ -61,6 +72,41 @@ class Desk:
             time_in_force=time_in_force,
             client_order_id=name,
         )
+
+    def hides(
+        self,
+        symbol: str,
+        order_qty: Decimal,
+        trigger_px: Decimal,
+        direction: TriggerDirection.ValueType,
+        plan: str = "",
+    ) -> OrderHandle:
+        """Buy what there is when the price is there; until then nobody but the EMS knows."""
+        name = self._next_name()
+        self._say(name, f"dark buy {canonical(order_qty)} {symbol} at {canonical(trigger_px)}{_WAY[direction]}")
+        return self.client.buy(
+            symbol,
+            order_qty,
+            account=self._account,
+            time_in_force=IOC,
+            dark=at(trigger_px, direction=direction),
+            tags={_PLAN: plan} if plan else {},
+            client_order_id=name,
+        )
+
+    def listens(
+        self, symbol: str, trigger_px: Decimal, direction: TriggerDirection.ValueType, plan: str
+    ) -> OrderHandle:
+        """Be told when somebody trades at the price."""
+        name = self._next_name()
+        self._say(name, f"alert {symbol} at {canonical(trigger_px)}{_WAY[direction]}")
+        trigger = at(trigger_px, direction=direction)
+        return self.client.alert(symbol, trigger, account=self._account, tags={_PLAN: plan}, client_order_id=name)
+
+    def drops(self, plan: str) -> GroupHandle:
+        """Cancel everything of a plan, together; the group has its name."""
+        self._say(plan, "cancel all of it")
+        return self.client.cancel_group(OrderSelection(tags={_PLAN: plan}), group_id=plan)
 
     def modifies(self, order: OrderHandle, limit_px: Decimal) -> None:
         """Ask for another limit of an order."""
@@ -93,9 +139,13 @@ class Desk:
         """A quantity worth about 3,000 of the quote currency at this price, in whole lots."""
         return _floor(_CLIP_NOTIONAL / price, parse(self._instruments[symbol].lot_size))
 
+    def tick(self, symbol: str) -> Decimal:
+        """The least difference of two prices."""
+        return parse(self._instruments[symbol].ticks[0].tick_size)
+
     def fraction(self, symbol: str, price: Decimal, of_it: Decimal) -> Decimal:
         """So much of a price, in whole ticks."""
-        return _floor(price * of_it, parse(self._instruments[symbol].ticks[0].tick_size))
+        return _floor(price * of_it, self.tick(symbol))
 
     # The stage
 
@@ -148,12 +198,15 @@ class Desk:
         limit_px: Decimal | None,
         time_in_force: TimeInForce.ValueType = DAY,
     ) -> str:
-        self._orders += 1
-        name = f"{self.client.client_id}-{self._orders}"
+        name = self._next_name()
         price = "the market" if limit_px is None else canonical(limit_px)
         at_once = ", what fills at once" if time_in_force == IOC else ""
         self._say(name, f"{verb} {canonical(order_qty)} {symbol} at {price}{at_once}")
         return name
+
+    def _next_name(self) -> str:
+        self._orders += 1
+        return f"{self.client.client_id}-{self._orders}"
 
     def _say(self, order: str, text: str) -> None:
         self._tell(Said(time.time_ns(), order, text))

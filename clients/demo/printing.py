@@ -63,6 +63,15 @@ class Transcript:
             )
             late = f"  (missed, of {_clock(event.time.ToNanoseconds())})" if missed else ""
             self._line(note.time_ns, who, "←", Text(words.rstrip() + late, style="yellow" if missed else ""))
+        elif event.HasField("group_status"):
+            status = event.group_status
+            counts = f"{status.canceled} of {status.total} canceled, {status.pending} pending"
+            self._line(
+                note.time_ns,
+                who,
+                "←",
+                Text(f"{status.group_id:<{_ORDER_WIDTH}}  {'group status':<{_WHAT_WIDTH}}  {counts}"),
+            )
         elif event.HasField("opened"):
             self._line(note.time_ns, who, "←", Text(f"{'':<{_ORDER_WIDTH}}  {_opening(event.opened)}"))
         elif event.HasField("command_refused"):
@@ -136,6 +145,12 @@ def _detail(event: Event) -> str:
             return f"the broker calls it {event.order_acked.broker_order_id}"
         case "order_filled":
             return _execution(event.order_filled.fill)
+        case "dark_opened":
+            return "held at the EMS"
+        case "dark_triggered":
+            return f"by {event.dark_triggered.trigger_px}: to the broker, limit {event.dark_triggered.child_limit_px}"
+        case "alert_triggered":
+            return f"by {event.alert_triggered.trigger_px}"
         case "modify_requested":
             return f"limit {event.modify_requested.terms.limit_px} is asked for"
         case "order_modified":

@@ -1,10 +1,11 @@
-"""The play: two traders, two symbols; orders modified, regretted at once and filled in parts; a trader who dies and
-comes back.
+"""The play: two traders, two symbols; orders modified, regretted at once, filled in parts, hidden until their price
+comes, and canceled together when a bell rings; a trader who dies and comes back.
 
 Each part is played in a process of its own (`trader.py`), with the client library as any program uses it. `perform`
 says who enters when; it is played by `run.py`. Parts meet by cues alone.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,10 +15,12 @@ from typing import Protocol
 from desk import Desk
 from drop_copy import DropCopy
 
-from pitline_client import IOC, ResumeToken
+from pitline_client import DOWN, IOC, UP, OrderHandle, ResumeToken
 
 _FAR_BELOW = Decimal("0.5")  # no market comes down to it while somebody draws breath
+_FARTHER_BELOW = Decimal("0.4")
 _ABOVE = Decimal("1.01")  # no market runs away from it while a modify travels
+_PLAN = "pond"
 
 
 class Cue(StrEnum):
@@ -53,17 +56,19 @@ async def ann(desk: Desk) -> None:
 
 
 async def ann_again(desk: Desk) -> None:
-    """Ann comes back to what she missed, takes down what still rests, and sells the other symbol short."""
+    """Ann comes back to what she missed, takes down what still rests, hides a buy, and sells the other symbol short."""
     symbol = desk.symbols[1]
-    bid, _ = await desk.touch(symbol)
     await _cancel_all(desk)
+    await _hide(desk, symbol)
+    bid, _ = await desk.touch(symbol)
     await desk.sells(symbol, desk.clip(symbol, bid)).filled()
     desk.gives(Cue.ANN_IS_DONE)
     await desk.until(Cue.CURTAIN)
 
 
 async def bob(desk: Desk) -> None:
-    """Bob raises a bid until it takes, regrets another as he utters it, sells while Ann is away, and sells too much."""
+    """Bob raises a bid until it takes, regrets another as he utters it, sells while Ann is away, sells too much, and
+    listens to the market to clear a plan."""
     first, second = desk.symbols
     await desk.until(Cue.ANN_HAS_BOUGHT)
     bid, ask = await desk.touch(second)
@@ -94,8 +99,45 @@ async def bob(desk: Desk) -> None:
         if 0 < sold.cum_qty < sold.order_qty:
             break
         # The market was quicker than he: the bid had gone, or had grown.
+    await _plan(desk, second)
     desk.gives(Cue.BOB_IS_DONE)
     await desk.until(Cue.CURTAIN)
+
+
+async def _hide(desk: Desk, symbol: str) -> None:
+    """Hide a buy on either side of the offer: whichever way it moves first, one goes out, and the other is canceled
+    without any broker having known of it."""
+    _, ask = await desk.touch(symbol)
+    clip, tick = desk.clip(symbol, ask), desk.tick(symbol)
+    pair = desk.hides(symbol, clip, ask + tick, UP), desk.hides(symbol, clip, ask - tick, DOWN)
+    await _one_fires(*pair)
+    for order in pair:
+        if (await order.stored()).held:
+            desk.cancels(order)
+        await order.done()
+
+
+async def _plan(desk: Desk, symbol: str) -> None:
+    """Two bids, a hidden buy and two bells around the market. When a bell has rung, all that is left goes at once."""
+    bid, ask = await desk.touch(symbol)
+    clip = desk.clip(symbol, ask)
+    bids = [desk.buys(symbol, clip, desk.fraction(symbol, bid, part), _PLAN) for part in (_FAR_BELOW, _FARTHER_BELOW)]
+    hidden = desk.hides(symbol, clip, desk.fraction(symbol, bid, _FAR_BELOW), DOWN, _PLAN)
+    await _one_fires(desk.listens(symbol, ask, UP, _PLAN), desk.listens(symbol, bid, DOWN, _PLAN))
+    for order in bids:
+        await order.acked()
+    await hidden.stored()
+    await desk.drops(_PLAN).finished()
+
+
+async def _one_fires(*orders: OrderHandle) -> None:
+    """Wait until the price has come for one of them."""
+    waits = {asyncio.create_task(order.triggered()) for order in orders}
+    fired, waiting = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waiting:
+        wait.cancel()
+    for wait in fired:
+        wait.result()
 
 
 async def _cancel_all(desk: Desk) -> None:

@@ -12,10 +12,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pitline.broker.v1.event_pb2 import Ack, BrokerEvent, OrderFill, PositionReport
 from pitline.ems.v1.event_pb2 import (
+    AlertOpened,
+    AlertTriggered,
     BrokerStatus,
     CancelRequested,
     CancelStashed,
+    DarkOpened,
+    DarkTriggered,
     Event,
+    GroupStatus,
     ModifyRequested,
     Opened,
     OrderAcked,
@@ -31,19 +36,25 @@ from pitline.types.v1.money_pb2 import Money
 from pitline.types.v1.order_pb2 import (
     ORD_TYPE_LIMIT,
     ORDER_STATUS_CANCELED,
+    ORDER_STATUS_DARK,
     ORDER_STATUS_FILLED,
     ORDER_STATUS_PARTIALLY_FILLED,
     ORDER_STATUS_PENDING_CANCEL,
     ORDER_STATUS_PENDING_NEW,
     ORDER_STATUS_PENDING_REPLACE,
+    ORDER_STATUS_TRIGGERED,
     ORDER_STATUS_WORKING,
     SIDE_BUY,
     SIDE_SELL,
+    TRIGGER_DIRECTION_DOWN,
+    TRIGGER_DIRECTION_UP,
     Order,
     OrderState,
     OrderStatus,
     OrderTerms,
     Side,
+    Trigger,
+    TriggerDirection,
 )
 from pitline.types.v1.position_pb2 import Position
 from pitline_client import ResumeToken
@@ -84,7 +95,7 @@ def test_line_that_is_no_note_is_refused() -> None:
 def order_event(seq: int, name: str, status: OrderStatus.ValueType, cum_qty: str = "0", **change: Any) -> Event:
     """An event of the order ann-1, ann-2 (2 X each) or bob-1 (1 X)."""
     client_id, order_qty = name.split("-")[0], "1" if name == "bob-1" else "2"
-    ended = status in (ORDER_STATUS_FILLED, ORDER_STATUS_CANCELED)
+    ended = status in (ORDER_STATUS_FILLED, ORDER_STATUS_CANCELED, ORDER_STATUS_TRIGGERED)
     leaves_qty = "0" if ended else order_qty
     state = OrderState(status=status, order_qty=order_qty, cum_qty=cum_qty, leaves_qty=leaves_qty)
     account = "paper.main" if client_id == "ann" else "paper.alt"
@@ -119,6 +130,21 @@ def filled(seq: int, name: str, cum_qty: str, what: Fill) -> Event:
     return order_event(seq, name, ORDER_STATUS_FILLED, cum_qty, order_filled=OrderFilled(fill=what, symbol="X"))
 
 
+def waits(price: str, direction: TriggerDirection.ValueType) -> OrderTerms:
+    return OrderTerms(symbol="X", side=SIDE_BUY, trigger=Trigger(price=price, direction=direction))
+
+
+def group(seq: int, pending: int, canceled: int, *, finished: bool = False) -> Event:
+    status = GroupStatus(group_id="pond", total=2, pending=pending, canceled=canceled, finished=finished)
+    return Event(seq=seq, client_id="bob", group_status=status)
+
+
+DARK_UP = DarkOpened(terms=waits("101", TRIGGER_DIRECTION_UP))
+DARK_DOWN = DarkOpened(terms=waits("80", TRIGGER_DIRECTION_DOWN))
+BELL_UP = AlertOpened(terms=waits("103", TRIGGER_DIRECTION_UP))
+BELL_DOWN = AlertOpened(terms=waits("90", TRIGGER_DIRECTION_DOWN))
+
+
 def position(account: str, signed_qty: str) -> Position:
     return Position(account=account, symbol="X", signed_qty=signed_qty)
 
@@ -129,7 +155,8 @@ def position_event(seq: int, account: str, signed_qty: str) -> Event:
 
 def told() -> list[Event]:
     """Ann regrets ann-1 at once, leaves ann-2 at 100, and is away from seq 8 on, when it is filled. Bob sells, and
-    sells half of another order that he had to modify for it."""
+    sells half of another order that he had to modify for it. Then he hides a bid that fires, and clears another and two
+    bells, of which one has rung."""
     return [
         Event(seq=1, broker_status=BrokerStatus(broker="paper")),
         routed(2, "ann-1", SIDE_BUY, "50"),
@@ -154,7 +181,24 @@ def told() -> list[Event]:
         ),
         position_event(20, "paper.alt", "-2"),
         order_event(21, "bob-2", ORDER_STATUS_CANCELED, "1", order_canceled=OrderCanceled()),
+        order_event(22, "bob-3", ORDER_STATUS_DARK, dark_opened=DARK_UP),
+        order_event(23, "bob-3", ORDER_STATUS_PENDING_NEW, dark_triggered=DarkTriggered(trigger_px="101.5")),
+        routed(24, "bob-3", SIDE_BUY, "102"),
+        acked(25, "bob-3"),
+        order_event(26, "bob-3", ORDER_STATUS_CANCELED, order_canceled=OrderCanceled()),
+        order_event(27, "bob-4", ORDER_STATUS_DARK, dark_opened=DARK_DOWN),
+        order_event(28, "bob-5", ORDER_STATUS_DARK, alert_opened=BELL_UP),
+        order_event(29, "bob-6", ORDER_STATUS_DARK, alert_opened=BELL_DOWN),
+        order_event(30, "bob-5", ORDER_STATUS_TRIGGERED, alert_triggered=AlertTriggered(trigger_px="103")),
+        order_event(31, "bob-4", ORDER_STATUS_CANCELED, order_canceled=OrderCanceled()),
+        group(32, 1, 1),
+        order_event(33, "bob-6", ORDER_STATUS_CANCELED, order_canceled=OrderCanceled()),
+        group(34, 0, 2, finished=True),
     ]
+
+
+LAST = 34
+"""Seq of the last event."""
 
 
 SNAPSHOT = [
@@ -174,8 +218,8 @@ class Play:
 
     drop_copy: list[Event] = field(default_factory=told)
     ann: list[Event] = field(default_factory=lambda: [*SNAPSHOT, *heard("ann", 2, 8)])
-    ann_again: list[Event] = field(default_factory=lambda: [*RESUMED, *heard("ann", 9, 21)])
-    bob: list[Event] = field(default_factory=lambda: [*SNAPSHOT, *heard("bob", 2, 21)])
+    ann_again: list[Event] = field(default_factory=lambda: [*RESUMED, *heard("ann", 9, LAST)])
+    bob: list[Event] = field(default_factory=lambda: [*SNAPSHOT, *heard("bob", 2, LAST)])
     ann_holds: list[Position] = field(default_factory=lambda: positions())
     ems_positions: list[Position] = field(default_factory=lambda: positions())
     ems_orders: list[Order] = field(default_factory=lambda: orders())
@@ -189,8 +233,8 @@ class Play:
             drop_copy=self.drop_copy,
             attendances=[
                 evidence.Attendance("ann", None, self.ann, token),
-                evidence.Attendance("bob", None, self.bob, ResumeToken("J", 21)),
-                evidence.Attendance("ann", token, self.ann_again, ResumeToken("J", 21)),
+                evidence.Attendance("bob", None, self.bob, ResumeToken("J", LAST)),
+                evidence.Attendance("ann", token, self.ann_again, ResumeToken("J", LAST)),
             ],
             positions_held={"ann": self.ann_holds, "bob": positions()},
             ems_orders=self.ems_orders,
@@ -207,7 +251,14 @@ def positions() -> list[Position]:
 def orders() -> list[Order]:
     last = {event.order_id: event for event in told() if event.order_id}
     return [
-        Order(order_id=event.order_id, client_order_id=name, order_ref=f"R-{name}", state=event.state)
+        Order(
+            order_id=event.order_id,
+            client_order_id=name,
+            client_id=event.client_id,
+            order_ref=f"R-{name}",
+            state=event.state,
+            terms=OrderTerms(tags={"plan": "pond"} if name in ("bob-4", "bob-5", "bob-6") else {}),
+        )
         for event in last.values()
         for name in [event.client_order_id]
     ]
@@ -219,6 +270,7 @@ def broker_log() -> list[BrokerEvent]:
     log.append(BrokerEvent(fill=OrderFill(order_ref="R-ann-2", account="main", symbol="X", fill=ANN_FILL)))
     log.append(BrokerEvent(ack=Ack(order_ref="R-bob-2")))
     log.append(BrokerEvent(fill=OrderFill(order_ref="R-bob-2", account="alt", symbol="X", fill=PART_FILL)))
+    log.append(BrokerEvent(ack=Ack(order_ref="R-bob-3")))
     return log
 
 
@@ -298,11 +350,11 @@ LIES: dict[str, tuple[Bent, str]] = {
         "coming back: ann did not hear seq 13 (order_filled ann-2)",
     ),
     "an event told again to who knew it": (
-        lambda play: replace(play, ann_again=[*RESUMED, *heard("ann", 8, 21)]),
+        lambda play: replace(play, ann_again=[*RESUMED, *heard("ann", 8, LAST)]),
         "coming back: ann heard seq 8 (order_acked ann-2), which was not to be heard",
     ),
     "a snapshot instead of what was missed": (
-        lambda play: replace(play, ann_again=[SNAPSHOT[0], *heard("ann", 9, 21)]),
+        lambda play: replace(play, ann_again=[SNAPSHOT[0], *heard("ann", 9, LAST)]),
         "ann asked to resume and got MODE_SNAPSHOT",
     ),
     "no fill while away": (
@@ -390,6 +442,62 @@ LIES: dict[str, tuple[Bent, str]] = {
     "a maker that was not filled at its own price": (
         lambda _: everywhere(filled(13, "ann-2", "2", fill("E1", "2", "99", LIQUIDITY_MAKER))),
         "ann-2 rested at 100 and was filled at 99",
+    ),
+    "a dark order that fires before its price": (
+        lambda _: everywhere(
+            order_event(23, "bob-3", ORDER_STATUS_PENDING_NEW, dark_triggered=DarkTriggered(trigger_px="100.5"))
+        ),
+        "bob-3 waited for 101 and was triggered by 100.5",
+    ),
+    "a dark order that is sent without its price": (
+        lambda _: everywhere(routed(31, "bob-4", SIDE_BUY, "80")),
+        "bob-4 was never triggered and went dark_opened, order_routed",
+    ),
+    "a dark order that goes elsewhere when it fires": (
+        lambda play: replace(play, drop_copy=without(play.drop_copy, 24)),
+        "bob-3 went dark_opened, dark_triggered, order_acked, order_canceled",
+    ),
+    "no dark order that fires": (
+        lambda play: replace(play, drop_copy=without(play.drop_copy, 23)),
+        "no dark order was triggered",
+    ),
+    "no dark order that is canceled unsent": (
+        lambda play: replace(play, drop_copy=without(play.drop_copy, 27)),
+        "no dark order was canceled before it was sent",
+    ),
+    "a dark order that the broker knew": (
+        lambda play: replace(play, broker_log=[*broker_log(), BrokerEvent(ack=Ack(order_ref="R-bob-4"))]),
+        "the broker acked order R-bob-4 1 times",
+    ),
+    "an alert before its price": (
+        lambda _: everywhere(
+            order_event(30, "bob-5", ORDER_STATUS_TRIGGERED, alert_triggered=AlertTriggered(trigger_px="102"))
+        ),
+        "bob-5 waited for 103 and was triggered by 102",
+    ),
+    "an alert that is sent": (
+        lambda _: everywhere(routed(33, "bob-6", SIDE_BUY, "90")),
+        "alert bob-6 went alert_opened, order_routed",
+    ),
+    "no alert": (
+        lambda play: replace(play, drop_copy=without(play.drop_copy, 30)),
+        "no alert rang",
+    ),
+    "a group whose end is not told": (
+        lambda play: replace(play, drop_copy=without(play.drop_copy, 34)),
+        "group pond ended with 1 of 2 pending",
+    ),
+    "a group that counts otherwise": (
+        lambda _: everywhere(group(34, 0, 1, finished=True)),
+        "group pond says 1 canceled, 2 were",
+    ),
+    "a group with a member that is forgotten": (
+        lambda _: everywhere(group(34, 0, 1, finished=True)),
+        "group pond of 2: 1 canceled, 0 too late",
+    ),
+    "no group": (
+        lambda play: replace(play, drop_copy=play.drop_copy[:28]),
+        "nothing was canceled together",
     ),
     "a client that did not trade": (
         lambda play: replace(play, drop_copy=without(without(play.drop_copy, 11), 19)),

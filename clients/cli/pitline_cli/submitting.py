@@ -92,12 +92,13 @@ def alert(
     source: SourceOption = None,
     direction: DirectionOption = None,
     account: AccountOption = None,
+    tags: Tags = None,
     client_order_id: ClientOrderId = None,
     wait: WaitOption = None,
     timeout: Timeout = 30,
 ) -> None:
     """Be told when a price is there, also by `pitline watch`; nothing is sent to a broker. --wait done waits for it."""
-    terms = alert_terms(symbol, trigger(price, source, direction), account=account or "")
+    terms = alert_terms(symbol, trigger(price, source, direction), account=account or "", tags=tags_of(tags))
     _submit(context, terms, client_order_id, wait, timeout)
 
 

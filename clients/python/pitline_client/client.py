@@ -175,10 +175,11 @@ class Client(Caller):
         *,
         account: str | None = None,
         client_order_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> OrderHandle:
         """Be told (`triggered`) when the price is there, on the market of the account's broker; nothing is sent to it.
         Otherwise as `buy`."""
-        terms = alert_terms(symbol, trigger, account=account or self._only_account())
+        terms = alert_terms(symbol, trigger, account=account or self._only_account(), tags=tags)
         return self.submit(terms, client_order_id=client_order_id)
 
     def cancel_group(

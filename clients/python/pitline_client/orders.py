@@ -34,7 +34,7 @@ from pitline_client.errors import (
 )
 from pitline_client.news import News
 from pitline_client.numbers import Number, from_wire, to_wire
-from pitline_client.terms import LIVE, a_trigger
+from pitline_client.terms import LIVE, STOPS, a_trigger
 from pitline_client.views import OrderView
 
 
@@ -129,7 +129,8 @@ class OrderHandle:
         return await self._news.until(self._standing)
 
     async def triggered(self) -> OrderView:
-        """Wait until the trigger of this dark order or alert has fired. Raises OrderEndedError when it ended before."""
+        """Wait until the price has come for which the EMS holds this order or alert. Raises OrderEndedError when it was
+        over before."""
         return await self._news.until(self._triggered)
 
     async def acked(self) -> OrderView:
@@ -216,9 +217,10 @@ class OrderHandle:
         order = self._standing()
         if order is None or order.held:
             return None
-        if order.status == ORDER_STATUS_TRIGGERED or order.terms.execution == LIVE:
-            return order
-        raise OrderEndedError(order)
+        ended_in_wait = order.ended and (order.terms.execution != LIVE or order.terms.ord_type in STOPS)
+        if ended_in_wait and order.status != ORDER_STATUS_TRIGGERED:
+            raise OrderEndedError(order)
+        return order
 
     def _filled(self) -> OrderView | None:
         return self._ended_as(ORDER_STATUS_FILLED)

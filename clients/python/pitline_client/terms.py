@@ -74,7 +74,9 @@ def of_accounts(*accounts: str) -> View:
     return View(scope=View.SCOPE_ACCOUNTS, accounts=accounts)
 
 
-_STOPS = frozenset({ORD_TYPE_STOP, ORD_TYPE_STOP_LIMIT, ORD_TYPE_TRAILING_STOP})
+STOPS = frozenset({ORD_TYPE_STOP, ORD_TYPE_STOP_LIMIT, ORD_TYPE_TRAILING_STOP})
+"""Kinds of order that wait for the last price, at the EMS or at a broker that keeps them."""
+
 _WAITING = frozenset({EXECUTION_DARK, EXECUTION_ALERT})
 
 
@@ -151,7 +153,9 @@ def order_terms(
     )
 
 
-def alert_terms(symbol: str, trigger: Number | Trigger, *, account: str) -> OrderTerms:
+def alert_terms(
+    symbol: str, trigger: Number | Trigger, *, account: str, tags: Mapping[str, str] | None = None
+) -> OrderTerms:
     """An alert on the market of the account's broker. The contract asks an alert for a side and a quantity as well, of
     which nothing comes."""
     return OrderTerms(
@@ -163,13 +167,14 @@ def alert_terms(symbol: str, trigger: Number | Trigger, *, account: str) -> Orde
         time_in_force=GTC,
         execution=EXECUTION_ALERT,
         trigger=a_trigger(trigger),
+        tags=tags,
     )
 
 
 def wants_the_moment(terms: OrderTerms) -> bool:
     """A live MARKET, IOC or FOK order: over at once, of no use later. Stops and what is dark wait for their price."""
     at_once = terms.ord_type == ORD_TYPE_MARKET or terms.time_in_force in (IOC, FOK)
-    return at_once and terms.ord_type not in _STOPS and terms.execution not in _WAITING
+    return at_once and terms.ord_type not in STOPS and terms.execution not in _WAITING
 
 
 def a_trigger(given: Number | Trigger) -> Trigger:
