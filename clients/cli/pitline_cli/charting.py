@@ -79,7 +79,7 @@ class Chart:
         pictures = [words, _drawn(price, width, price_height - 1)]
         if with_spread:
             spread_height = height - price_height
-            pictures += ["spread", _drawn(((self._spreads, "yellow"),), width, spread_height - 1)]
+            pictures += ["spread", _drawn(((self._spreads, "orange"),), width, spread_height - 1)]
         return "\n".join(pictures)
 
     def _take_quote(self, seconds: float, quote: Quote) -> None:

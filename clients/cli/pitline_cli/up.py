@@ -17,6 +17,7 @@ from pitline_cli.invocation import Invocation, invocation
 from pitline_cli.stack import Server, Stack, StackError
 
 _REPLAY = "replay:"
+_REMOTE = "remote:"
 
 
 def data_home() -> Path:
@@ -28,8 +29,11 @@ def _market(text: str) -> str:
     """A market of the paper broker; recordings by absolute path."""
     if text in ("seeded", "script"):
         return text
+    if text.startswith(_REMOTE):
+        address(text.removeprefix(_REMOTE).partition("/")[0])
+        return text
     if not text.startswith(_REPLAY):
-        raise typer.BadParameter(f"{text!r} is not seeded, script or replay:FILE[,FILE...]")
+        raise typer.BadParameter(f"{text!r} is not seeded, script, replay:FILE[,FILE...] or remote:HOST:PORT[/BROKER]")
     files = [Path(name) for name in text.removeprefix(_REPLAY).split(",")]
     for file in files:
         if not file.is_file():
@@ -60,7 +64,10 @@ def up(
         ),
     ] = None,
     market: Annotated[
-        str, typer.Option(help="seeded, replay:FILE[,FILE...] or script.", parser=_market, metavar="MARKET")
+        str,
+        typer.Option(
+            help="seeded, replay:FILE[,FILE...], remote:HOST:PORT[/BROKER] or script.", parser=_market, metavar="MARKET"
+        ),
     ] = "seeded",
     speed: Annotated[
         str,
