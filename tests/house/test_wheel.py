@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"ems_service", "paper_broker", "pitline", "pitline_rpc", "pitline_client", "pitline_cli"}
+PACKAGES = {"ems_service", "paper_broker", "pitline", "pitline_rpc", "pitline_client", "pitline_conform", "pitline_cli"}
 PACKAGES_SOON = {"broker_adapters"}
 
 # Imports every module named on standard input and answers with the file of each.

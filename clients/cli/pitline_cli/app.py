@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL
-from pitline_cli import canceling, journal, listing, modifying, operating, recording, streaming, submitting, up
+from pitline_cli import canceling, conform, journal, listing, modifying, operating, recording, streaming, submitting, up
 from pitline_cli.arguments import address, identifier
 from pitline_cli.exits import EPILOG
 from pitline_cli.invocation import Invocation
@@ -68,3 +68,4 @@ app.command("adopt-position")(operating.adopt_position)
 app.command()(listing.instruments)
 app.command()(listing.accounts)
 app.command()(journal.journal)
+app.command()(conform.conform)
