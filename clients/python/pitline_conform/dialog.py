@@ -5,30 +5,26 @@ order, so that what is told of others in between disturbs no script.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import grpc
 import grpc.aio
 from google.protobuf.text_format import MessageToString
 
 from pitline.broker.v1 import event_pb2, request_pb2
-from pitline.broker.v1.broker_service_pb2 import TradesRequest
+from pitline.broker.v1.broker_service_pb2 import TradesRequest, TradesResponse
 from pitline.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.broker.v1.request_pb2 import BrokerRequest
+from pitline_conform.line import End, Line
 from pitline_conform.record import Record, kind_of, ref_of
-from pitline_conform.verdicts import Failed, must
+from pitline_conform.verdicts import must
 
 HEARTBEAT_SECONDS = 0.5
 """An attached EMS owes a sign of life every second."""
 
 LINE_LENGTH_MAX = 240
 """Characters of one message in a transcript."""
-
-T = TypeVar("T")
 
 Asked = (
     request_pb2.Hello
@@ -43,17 +39,6 @@ Asked = (
     | request_pb2.DropOrder
     | BrokerRequest
 )
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a stream ended."""
-
-    code: grpc.StatusCode
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.code.name} ({self.text})" if self.text else self.code.name
 
 
 @dataclass(slots=True)
@@ -87,15 +72,10 @@ class Dialog:
 
     def __init__(self, channel: grpc.aio.Channel, record: Record, patience_seconds: float, lines: list[str]) -> None:
         self._record = record
-        self._patience_seconds = patience_seconds
         self._lines = lines
-        self._call = BrokerServiceStub(channel).Trades(wait_for_ready=True)
-        self._writing = asyncio.Lock()
-        self._news = asyncio.Event()
-        self._end: End | None = None
         self._of_order: dict[str, list[BrokerEvent]] = {}
         self._states: dict[str, list[event_pb2.RefState]] = {}
-        self._reports: list[BrokerEvent] = []
+        self._unlogged: list[BrokerEvent] = []
         self._heartbeats_sent = 0
         self.heard: list[BrokerEvent] = []
         """Everything so far, heartbeats aside."""
@@ -103,14 +83,13 @@ class Dialog:
         """Heard so far."""
         self.recovery = Recovery()
         """Set once it is over."""
-        self._tasks = [asyncio.create_task(self._read())]
+        call = BrokerServiceStub(channel).Trades(wait_for_ready=True)
+        self.line = Line(call, self._hear_batch, patience_seconds, lines)
+        """What carries it."""
 
     async def close(self) -> None:
         """Cut the line, as a lost connection does."""
-        self._call.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.line.close()
 
     # Saying
 
@@ -122,11 +101,11 @@ class Dialog:
             order = request.order
             if request.HasField("order"):
                 self._record.sent.setdefault(order.order_ref, order)
-        await self._write(TradesRequest(requests=requests))
+        await self.line.write(TradesRequest(requests=requests))
 
     async def keeps_alive(self) -> None:
         """From now on send signs of life."""
-        self._tasks.append(asyncio.create_task(self._keep_alive()))
+        self.line.beside(self._keep_alive())
 
     # Hearing
 
@@ -141,7 +120,7 @@ class Dialog:
             recovered.events = self.heard[: ends[0] + 1]
             return True
 
-        await self._until(over, "recover_end")
+        await self.line.until(over, "recover_end")
         must(recovered.events[0].HasField("hello_ack"), f"first came {_line(recovered.events[0])}, not hello_ack")
         self.recovery = recovered
         return recovered
@@ -149,7 +128,7 @@ class Dialog:
     async def hears(self, order_ref: str, *kinds: str) -> BrokerEvent:
         """The next event of the log about an order, which must be of one of these kinds."""
         wanted = " or ".join(kinds)
-        event = await self._until(lambda: self._take(order_ref), f"{wanted} of {order_ref}")
+        event = await self.line.until(lambda: self._take(order_ref), f"{wanted} of {order_ref}")
         must(kind_of(event) in kinds, f"{wanted} of {order_ref} is due, and came {_line(event)}")
         return event
 
@@ -163,7 +142,7 @@ class Dialog:
         events: list[BrokerEvent] = []
         while not events or kind_of(events[-1]) not in kinds:
             wanted = " or ".join(kinds)
-            events.append(await self._until(lambda: self._take(order_ref), f"{wanted} of {order_ref}"))
+            events.append(await self.line.until(lambda: self._take(order_ref), f"{wanted} of {order_ref}"))
         return events
 
     async def hears_no_more(self, order_ref: str) -> None:
@@ -176,7 +155,7 @@ class Dialog:
         """Whatever the broker said before it answered this has been heard."""
         await self._beat()
         number = self._heartbeats_sent
-        await self._until(lambda: len(self.heartbeats) >= number or None, "heartbeat in answer to ours")
+        await self.line.until(lambda: len(self.heartbeats) >= number or None, "heartbeat in answer to ours")
 
     async def asks(self, order_ref: str) -> event_pb2.RefState:
         """Ask what became of an order: the ref_state that answers."""
@@ -186,7 +165,7 @@ class Dialog:
         """Send a request that is answered by a ref_state."""
         number = len(self._states.get(order_ref, ()))
         await self.says(asked)
-        states = await self._until(
+        states = await self.line.until(
             lambda: states if len(states := self._states.get(order_ref, [])) > number else None,
             f"ref_state of {order_ref}",
         )
@@ -194,22 +173,23 @@ class Dialog:
 
     async def reports(self, what: request_pb2.ReportKind.ValueType) -> list[BrokerEvent]:
         """Ask for a report: its items, without the report_end. Items are events of no log."""
-        self._reports.clear()
+        self._unlogged.clear()
         await self.says(request_pb2.Report(what=what))
         name = request_pb2.ReportKind.Name(what)
-        await self._until(lambda: any(_ends_report(event, what) for event in self._reports) or None, f"end of {name}")
-        return [event for event in self._reports if not event.HasField("report_end")]
+        await self.line.until(
+            lambda: any(_ends_report(event, what) for event in self._unlogged) or None, f"end of {name}"
+        )
+        return [event for event in self._unlogged if not event.HasField("report_end")]
 
-    async def ends(self, *codes: grpc.StatusCode) -> End:
+    async def ends(self, *codes: grpc.StatusCode) -> None:
         """Wait for the end of the stream, which must have one of these codes."""
-        names = " or ".join(code.name for code in codes)
-        end = await self._until(lambda: self._end, f"end of the stream with {names}", ends=True)
-        must(end.code in codes, f"the stream is to end {names}, and ended {end}")
-        return end
+        await self.line.ends(*codes)
 
     async def first_of(self, order_ref: str) -> BrokerEvent | End:
         """The next event about an order, or the end of the stream, whichever comes first."""
-        return await self._until(lambda: self._take(order_ref) or self._end, f"answer about {order_ref!r}", ends=True)
+        return await self.line.until(
+            lambda: self._take(order_ref) or self.line.end, f"answer about {order_ref!r}", may_end=True
+        )
 
     # Inside
 
@@ -217,30 +197,9 @@ class Dialog:
         events = self._of_order.get(order_ref)
         return events.pop(0) if events else None
 
-    async def _until(self, found: Callable[[], T | None], what: str, *, ends: bool = False) -> T:
-        try:
-            async with asyncio.timeout(self._patience_seconds):
-                while (value := found()) is None:
-                    if self._end is not None and not ends:
-                        raise Failed(f"the stream ended {self._end}, and {what} was due")
-                    self._news.clear()
-                    await self._news.wait()
-                return value
-        except TimeoutError:
-            raise Failed(f"no {what} within {self._patience_seconds:g} s") from None
-
-    async def _read(self) -> None:
-        try:
-            async for batch in self._call:
-                for event in batch.events:
-                    self._hear(event)
-                self._news.set()
-            code, text = await self._call.code(), await self._call.details()
-        except grpc.aio.AioRpcError as error:
-            code, text = error.code(), error.details()
-        self._end = End(code, text or "")
-        self._lines.append(f"< end of the stream: {self._end}")
-        self._news.set()
+    def _hear_batch(self, batch: TradesResponse) -> None:
+        for event in batch.events:
+            self._hear(event)
 
     def _hear(self, event: BrokerEvent) -> None:
         if event.HasField("heartbeat"):
@@ -251,23 +210,17 @@ class Dialog:
         if event.broker_seq:
             self._record.tell(event)
             self._of_order.setdefault(ref_of(event), []).append(event)
-        elif event.HasField("ref_state"):
+            return
+        self._unlogged.append(event)
+        if event.HasField("ref_state"):
             self._states.setdefault(event.ref_state.order_ref, []).append(event.ref_state)
-        if not event.broker_seq:
-            self._reports.append(event)
-
-    async def _write(self, batch: TradesRequest) -> None:
-        # What fails to leave a stream that has ended is no news: the reader tells of its end.
-        async with self._writing:
-            with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                await self._call.write(batch)
 
     async def _beat(self) -> None:
         self._heartbeats_sent += 1
-        await self._write(TradesRequest(requests=[BrokerRequest(heartbeat=request_pb2.RequestHeartbeat())]))
+        await self.line.write(TradesRequest(requests=[BrokerRequest(heartbeat=request_pb2.RequestHeartbeat())]))
 
     async def _keep_alive(self) -> None:
-        while self._end is None:
+        while self.line.end is None:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             await self._beat()
 

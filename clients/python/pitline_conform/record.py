@@ -45,7 +45,8 @@ class Record:
         self.contradictions: list[str] = []
         """What was told under a broker_seq that had been told otherwise."""
         self.first_head: int | None = None
-        """The broker's head when this run began."""
+        """The broker's head when this run began; what is older is none of its events."""
+        self._of_order: dict[str, dict[int, BrokerEvent]] = {}
 
     @property
     def head(self) -> int | None:
@@ -54,26 +55,31 @@ class Record:
 
     def tell(self, event: BrokerEvent) -> None:
         """An event of the log was heard."""
+        if event.broker_seq <= (self.first_head or 0):
+            return
         first = self.events.setdefault(event.broker_seq, event)
+        self._of_order.setdefault(ref_of(event), {})[event.broker_seq] = first
         if first is not event and content(first) != content(event):
             text = f"{event.broker_seq} was {kind_of(first)} of {ref_of(first)!r}, now {kind_of(event)} of "
             self.contradictions.append(f"{text}{ref_of(event)!r}, or differs in a field")
 
     def about(self, order_ref: str) -> Iterator[BrokerEvent]:
         """The events of one order, in order of broker_seq."""
-        return (event for _, event in sorted(self.events.items()) if ref_of(event) == order_ref)
+        return (event for _, event in sorted(self._of_order.get(order_ref, {}).items()))
+
+    def cum_qty(self, order_ref: str) -> Decimal:
+        """Filled so far."""
+        fills = (event.fill.fill.signed_qty for event in self.about(order_ref) if kind_of(event) == "fill")
+        return sum((abs(parse(signed_qty)) for signed_qty in fills), Decimal(0))
+
+    def order_qty(self, order_ref: str) -> Decimal:
+        """Asked for, or in force since."""
+        modified = [event.modified.order_qty for event in self.about(order_ref) if kind_of(event) == "modified"]
+        return parse(modified[-1] if modified else self.sent[order_ref].order_qty)
 
     def has_ended(self, order_ref: str) -> bool:
-        """Its end was heard: one of ENDS, or as much filled as was asked for first or in force since."""
-        order_qty, cum_qty = parse(self.sent[order_ref].order_qty), Decimal(0)
-        for event in self.about(order_ref):
-            match kind_of(event):
-                case "fill":
-                    cum_qty += abs(parse(event.fill.fill.signed_qty))
-                case "modified":
-                    order_qty = parse(event.modified.order_qty)
-                case kind if kind in ENDS:
-                    return True
-                case _:
-                    pass
-        return cum_qty >= order_qty
+        """Its end was heard: one of ENDS, or as much filled as is in force."""
+        if any(kind_of(event) in ENDS for event in self.about(order_ref)):
+            return True
+        cum_qty = self.cum_qty(order_ref)
+        return cum_qty > 0 and cum_qty >= self.order_qty(order_ref)

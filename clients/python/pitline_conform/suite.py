@@ -4,14 +4,38 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from pitline_conform.case import Case
-from pitline_conform.cases import acks, cancels, dialogue, recovery, rejects
+from pitline_conform.cases import (
+    acks,
+    bad_input,
+    cancels,
+    capabilities,
+    dialogue,
+    duplicates,
+    fills,
+    markets,
+    modifies,
+    questions,
+    recovery,
+    rejects,
+    signs_of_life,
+    whole_log,
+)
 
 THEMES = (
     dialogue.THEME,
     acks.THEME,
     rejects.THEME,
     cancels.THEME,
+    modifies.THEME,
+    fills.THEME,
     recovery.THEME,
+    duplicates.THEME,
+    questions.THEME,
+    capabilities.THEME,
+    bad_input.THEME,
+    signs_of_life.THEME,
+    markets.THEME,
+    whole_log.THEME,
 )
 
 CASES: tuple[Case, ...] = tuple(case for theme in THEMES for case in theme.cases)

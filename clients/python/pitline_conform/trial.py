@@ -18,7 +18,8 @@ from pitline.types.v1.order_pb2 import ORD_TYPE_LIMIT, SIDE_BUY, SIDE_SELL, TIME
 from pitline_conform.dialog import Dialog
 from pitline_conform.ground import Ground
 from pitline_conform.record import ENDS, Record, kind_of
-from pitline_conform.verdicts import Failed
+from pitline_conform.verdicts import Failed, needs
+from pitline_conform.watch import Watch
 from pitline_rpc.channel import connect
 from pitline_rpc.decimals import canonical, parse
 
@@ -59,7 +60,7 @@ class Trial:
         self.lines: list[str] = []
         self.refs: list[str] = []
         """Of the orders written so far."""
-        self._dialogs: list[Dialog] = []
+        self._dialogs: list[Dialog | Watch] = []
         self._channels: list[grpc.aio.Channel] = []
 
     @property
@@ -74,6 +75,10 @@ class Trial:
         """The counterpart's other calls, on a connection of their own."""
         return BrokerServiceStub(self._connect())
 
+    def declares(self, capability: str) -> None:
+        """Skip the case unless this one of the capabilities that are yes or no is declared."""
+        needs(getattr(self.ground.capabilities, capability), f"{capability} is not declared")
+
     # Streams
 
     async def opens(self) -> Dialog:
@@ -81,6 +86,12 @@ class Trial:
         dialog = Dialog(self._connect(), self.run.record, self.run.patience_seconds, self.lines)
         self._dialogs.append(dialog)
         return dialog
+
+    async def watches(self) -> Watch:
+        """A Quotes stream that carries nothing yet."""
+        watch = Watch(self._connect(), self.run.patience_seconds, self.lines)
+        self._dialogs.append(watch)
+        return watch
 
     def hello(self, **changed: Any) -> Hello:
         """A sound hello of the next epoch, with the cursor of the run; or with other fields."""

@@ -79,6 +79,7 @@ async def events_say_their_times(t: Trial) -> None:
 @THEME.case(6)
 async def acked_order_is_working(t: Trial) -> None:
     """An acknowledged order is told as WORKING, with the id of its ack and nothing filled."""
+    t.declares("query_by_ref")
     ems = await t.attaches()
     order = t.resting()
     await ems.says(order)

@@ -6,7 +6,7 @@ from pitline.types.v1.reason_pb2 import REASON_TOO_LATE, REASON_UNKNOWN_ORDER, R
 from pitline_conform.case import Theme
 from pitline_conform.reading import has_fate
 from pitline_conform.trial import Trial
-from pitline_conform.verdicts import must, needs
+from pitline_conform.verdicts import must
 
 THEME = Theme("C", "Cancels")
 
@@ -29,7 +29,7 @@ async def working_order_is_canceled_once(t: Trial) -> None:
 async def canceled_order_is_told_so(t: Trial) -> None:
     """What became of a canceled order is CANCELED, nothing filled."""
     ems = await t.attaches()
-    needs(t.ground.capabilities.query_by_ref, "query_by_ref is not declared")
+    t.declares("query_by_ref")
     order = await t.rests(ems)
     await ems.says(t.cancel(order))
     await ems.hears(order.order_ref, "canceled")
@@ -97,7 +97,7 @@ async def two_cancels_end_an_order_once(t: Trial) -> None:
 async def cancel_may_follow_its_order_at_once(t: Trial) -> None:
     """A cancel in the message of its order is taken, and the ack comes first."""
     ems = await t.attaches()
-    needs(t.ground.capabilities.cancel_by_ref, "cancel_by_ref is not declared")
+    t.declares("cancel_by_ref")
     order = t.resting()
     await ems.says(order, t.cancel(order))
     await ems.hears(order.order_ref, "ack")
