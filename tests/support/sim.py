@@ -484,6 +484,7 @@ class Sim:
                 self._on_drop(stream, request.drop.order_ref)
             case "open_refs":
                 stream.open_refs += request.open_refs.order_refs
+                stream.more_refs = request.open_refs.more
                 if not request.open_refs.more:
                     self._recover(stream)
             case None:
@@ -505,6 +506,7 @@ class Sim:
         stream.since = hello.last_broker_seq if hello.HasField("last_broker_seq") else self.head_broker_seq
         stream.highest_epoch = highest
         stream.open_refs += hello.open_refs
+        stream.more_refs = hello.more_open_refs
         if not hello.more_open_refs:
             self._recover(stream)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pitline.broker.v1.broker_service_pb2 import SubscriptionChange
@@ -88,7 +89,7 @@ class SimMarket:
             case "unsubscribe":
                 stream.symbols.discard(change.unsubscribe.symbol)
             case None:
-                raise AssertionError("a subscription change without an arm")
+                stream.end(grpc.StatusCode.INVALID_ARGUMENT, "a subscription change without an arm")
         self._changes.notify()
 
     def _publish(self, symbol: str, update: MarketUpdate) -> None:

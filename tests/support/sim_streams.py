@@ -32,6 +32,8 @@ from pitline.types.v1.market_pb2 import MarketUpdate
 
 T = TypeVar("T")
 
+PAGE_MAX = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -85,6 +87,8 @@ class TradesStream(Outgoing[BrokerEvent]):
         self.since = 0
         self.highest_epoch = 0
         self.open_refs: list[str] = []
+        self.more_refs = False
+        """Announced, and to come as the next requests."""
 
 
 class QuotesStream(Outgoing[MarketUpdate | str]):
@@ -177,9 +181,15 @@ class SimServicer(BrokerServiceServicer):
             self._market.on_closed(stream)
         await _finish(context, end)
 
-    async def ListInstruments(self, request: ListInstrumentsRequest, context: object) -> ListInstrumentsResponse:
-        """All instruments on one page."""
-        return ListInstrumentsResponse(instruments=self._market.instruments)
+    async def ListInstruments(self, request: ListInstrumentsRequest, context: Context) -> ListInstrumentsResponse:
+        """Instruments, page by page; the token is the last symbol of the page before."""
+        symbols = [instrument.key.symbol for instrument in self._market.instruments]
+        if request.page_size > PAGE_MAX or request.page_token not in ("", *symbols):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no such page")
+        after = [each for each in self._market.instruments if each.key.symbol > request.page_token]
+        page = after[: request.page_size or PAGE_MAX]
+        token = page[-1].key.symbol if len(page) < len(after) else ""
+        return ListInstrumentsResponse(instruments=page, next_page_token=token)
 
     async def GetCapabilities(self, request: GetCapabilitiesRequest, context: object) -> GetCapabilitiesResponse:
         """The same as in hello_ack."""

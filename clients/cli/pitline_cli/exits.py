@@ -3,13 +3,13 @@
 | code | meaning                                                                             |
 |------|-------------------------------------------------------------------------------------|
 | 0    | done                                                                                |
-| 1    | unexpected; also a server that `up` started and that died                           |
+| 1    | unexpected; a server that `up` started and that died; a case of `conform` that failed |
 | 2    | usage: an argument is malformed, out of bounds, missing or ambiguous                |
 | 3    | denied or refused by the EMS                                                        |
 | 4    | rejected by the broker                                                              |
 | 5    | not found: order, account, symbol                                                   |
 | 6    | not in time; what is known by then is printed, and the order stands                 |
-| 7    | the EMS is unreachable                                                              |
+| 7    | the EMS is unreachable; nobody is there whom `conform` may test                     |
 | 130  | interrupted                                                                         |
 """
 
