@@ -108,3 +108,18 @@ async def test_owner_hears_of_every_message_that_was_taken() -> None:
     out.end_after_queued()
     await out.run()
     assert heard == [1]
+
+
+async def test_what_was_read_is_raised_before_what_could_not_be_written() -> None:
+    for _ in range(20):  # both end in one turn of the loop, in either order
+
+        async def write(message: bytes) -> None:
+            raise ConnectionError("the call is over")
+
+        async def read() -> None:
+            raise ValueError("not understood")
+
+        out = Outbound(write, 1_000)
+        out.put(b"a")
+        with pytest.raises(ValueError, match="not understood"):
+            await out.run(read())

@@ -82,7 +82,7 @@ class Outbound:
     async def run(self, reading: Coroutine[Any, Any, None] | None = None) -> None:
         """Send until the stream is ended; then it is over. `reading` (the other half) runs beside and ends it too.
 
-        Raises the status that it was ended with, and what a write or `reading` raises.
+        Raises the status that it was ended with, and what `reading` or a write raises.
         """
         roads = [asyncio.create_task(self._writer.run()), asyncio.create_task(_until(self._cut))]
         if reading is not None:
@@ -91,13 +91,14 @@ class Outbound:
             done, _ = await asyncio.wait(roads, return_when=asyncio.FIRST_COMPLETED)
             if self._status is not None:
                 raise self._status
-            for road in done:
-                road.result()
+            for road in reversed(roads):  # what was read says more than that nothing can be written any more
+                if road in done:
+                    road.result()
         finally:
             self.close()
             for road in roads:
                 road.cancel()
-            await asyncio.wait(roads)
+            await asyncio.gather(*roads, return_exceptions=True)
 
     async def below(self, backlog_bytes: int) -> None:
         """Wait until less than this is queued."""
