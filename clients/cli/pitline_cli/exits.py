@@ -3,7 +3,7 @@
 | code | meaning                                                                             |
 |------|-------------------------------------------------------------------------------------|
 | 0    | done                                                                                |
-| 1    | unexpected; also a server of `up` that died, or a case of `conform` that failed      |
+| 1    | unexpected; also a server of `up` that died, or a case of `conform` that failed     |
 | 2    | usage: an argument is malformed, out of bounds, missing or ambiguous                |
 | 3    | denied or refused by the EMS                                                        |
 | 4    | rejected by the broker                                                              |

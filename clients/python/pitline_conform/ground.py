@@ -71,6 +71,8 @@ class Ground:
     accounts: tuple[str, ...]
     instrument: Instrument
     quote: Quote | None = None
+    serves_quotes: bool = True
+    """The Quotes stream is not UNIMPLEMENTED."""
 
     @property
     def symbol(self) -> str:
@@ -95,7 +97,7 @@ class Ground:
         lot = parse(self.instrument.lot_size or "1")
         qty = max(lot, parse(self.instrument.min_qty or "0"))
         if self.instrument.min_notional:
-            qty = max(qty, parse(self.instrument.min_notional) / self.rest_at)
+            qty = max(qty, parse(self.instrument.min_notional) / self.some_px)
         return (qty / lot).to_integral_value(ROUND_CEILING) * lot
 
     @property
@@ -105,6 +107,14 @@ class Ground:
             return self.options.rest_at
         bid = self._quoted("bid_px", "a limit at which a buy rests", "--rest-at")
         return self.on_tick(bid * RESTS_AT, ROUND_FLOOR)
+
+    @property
+    def some_px(self) -> Decimal:
+        """A limit of no matter which effect: where a buy rests if that is known, else where it fills."""
+        try:
+            return self.rest_at
+        except Skipped:
+            return self.takes_at(SIDE_BUY)
 
     def takes_at(self, side: Side.ValueType) -> Decimal:
         """A limit at which an order of this side fills at once."""
@@ -167,7 +177,8 @@ async def _quoted(stub: BrokerServiceStub, ground: Ground, instruments: list[Ins
                 if update.key.symbol in by_symbol and _is_two_sided(update.quote):
                     return replace(ground, instrument=by_symbol[update.key.symbol], quote=update.quote)
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-        pass  # no quotes here, which the cases of Quotes judge
+        served = await call.code() is not grpc.StatusCode.UNIMPLEMENTED
+        return replace(ground, serves_quotes=served)  # what else is wrong the cases of Quotes say
     finally:
         call.cancel()
     return ground

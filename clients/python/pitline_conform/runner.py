@@ -47,10 +47,7 @@ async def _meet(run: Run, options: Options) -> None:
         trial = Trial(run)
         try:
             async with asyncio.timeout(run.patience_seconds * ANSWERS_A_CASE):
-                ack = (await trial.attaches()).recovery.hello_ack
-                if any(ENVIRONMENT_LIVE in (ack.environment, account.environment) for account in ack.accounts):
-                    raise NoContactError(f"{run.address} trades real money: the suite sends orders, and does not run")
-                accounts = tuple(account.account for account in ack.accounts)
+                accounts = await _attached(trial)
                 run.ground = await survey(BrokerServiceStub(channel), accounts, options)
         except Failed as failed:
             run.ground = failed
@@ -60,10 +57,22 @@ async def _meet(run: Run, options: Options) -> None:
             await trial.leaves()
 
 
+async def _attached(trial: Trial) -> tuple[str, ...]:
+    """The accounts of a counterpart that is none of real money."""
+    try:
+        ack = (await trial.attaches()).recovery.hello_ack
+    except Failed as failed:
+        trial.run.mute = failed
+        raise
+    if any(ENVIRONMENT_LIVE in (ack.environment, account.environment) for account in ack.accounts):
+        raise NoContactError(f"{trial.run.address} trades real money: the suite sends orders, and does not run")
+    return tuple(account.account for account in ack.accounts)
+
+
 async def _played(case: Case, run: Run) -> Result:
     trial, began = Trial(run), time.monotonic()
     seconds_max = run.patience_seconds * ANSWERS_A_CASE
-    outcome, text = Outcome.PASSED, ""
+    outcome, text, transcript, seconds = Outcome.PASSED, "", "", 0.0
     try:
         async with asyncio.timeout(seconds_max):
             await case.play(trial)
@@ -77,10 +86,11 @@ async def _played(case: Case, run: Run) -> Result:
         outcome, text = Outcome.FAILED, f"the call ended {error.code().name} ({error.details()})"
     except ValueError as error:  # of what cannot be read: a number, most of all
         outcome, text = Outcome.FAILED, f"what came cannot be read: {error}"
-    transcript = "\n".join(trial.lines[-TRANSCRIPT_LINES:]) if outcome is Outcome.FAILED else ""
-    seconds = time.monotonic() - began
-    await _left(trial, seconds_max)
-    return Result(case, outcome, seconds, text, transcript)
+    finally:  # whatever ends a case, Ctrl-C too, its orders are canceled
+        seconds = time.monotonic() - began
+        transcript = "\n".join(trial.lines[-TRANSCRIPT_LINES:])
+        await _left(trial, seconds_max)
+    return Result(case, outcome, seconds, text, transcript if outcome is Outcome.FAILED else "")
 
 
 async def _left(trial: Trial, seconds_max: float) -> None:

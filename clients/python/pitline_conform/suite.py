@@ -42,5 +42,6 @@ CASES: tuple[Case, ...] = tuple(case for theme in THEMES for case in theme.cases
 
 
 def chosen(patterns: Sequence[str]) -> tuple[Case, ...]:
-    """Cases whose number fits one of the patterns ("D*", "A01"); all without any."""
-    return tuple(case for case in CASES if not patterns or any(fnmatchcase(case.number, each) for each in patterns))
+    """Cases whose number fits one of the patterns ("D*", "a01"); all without any."""
+    fitting = [each.upper() for each in patterns]
+    return tuple(case for case in CASES if not fitting or any(fnmatchcase(case.number, each) for each in fitting))

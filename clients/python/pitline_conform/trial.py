@@ -40,6 +40,8 @@ class Run:
     record: Record = field(default_factory=Record)
     ground: Ground | Failed | None = None
     """What the survey found, or why it found nothing."""
+    mute: Failed | None = None
+    """Why no stream recovers: found out once, and not waited for again in every case."""
     epoch: int = 0
     left_open: list[str] = field(default_factory=list[str])
     """Orders that could not be canceled."""
@@ -89,6 +91,7 @@ class Trial:
 
     async def watches(self) -> Watch:
         """A Quotes stream that carries nothing yet."""
+        needs(self.ground.serves_quotes, "Quotes is not served: UNIMPLEMENTED")
         watch = Watch(self._connect(), self.run.patience_seconds, self.lines)
         self._dialogs.append(watch)
         return watch
@@ -108,6 +111,8 @@ class Trial:
 
     async def attaches(self, *, since: int | None = None, open_refs: Sequence[str] = ()) -> Dialog:
         """A stream that has recovered, from the cursor `since` or that of the run, and is alive."""
+        if self.run.mute is not None:
+            raise self.run.mute
         dialog = await self.opens()
         await dialog.says(
             self.hello(open_refs=open_refs) if since is None else self.hello(open_refs=open_refs, last_broker_seq=since)
@@ -128,6 +133,10 @@ class Trial:
 
     def resting(self, **changed: Any) -> NewOrder:
         """A LIMIT order to buy, that rests until it is canceled; or with other fields."""
+        return self.order(**{"limit_px": canonical(self.ground.rest_at), **changed})
+
+    def order(self, **changed: Any) -> NewOrder:
+        """A sound LIMIT order to buy that may rest or fill; or with other fields, one to be rejected."""
         ground, ref = self.ground, self.new_ref()
         tifs = ground.capabilities.times_in_force
         order = NewOrder(
@@ -141,16 +150,16 @@ class Trial:
             time_in_force=TIME_IN_FORCE_DAY if TIME_IN_FORCE_GTC not in tifs else TIME_IN_FORCE_GTC,
         )
         if "limit_px" not in changed:
-            order.limit_px = canonical(ground.rest_at)
+            order.limit_px = canonical(ground.some_px)
         _set(order, changed)
         return order
 
     async def taking(self, ems: Dialog, side: Side.ValueType = SIDE_BUY, **changed: Any) -> NewOrder:
         """A LIMIT order that fills at once; or with other fields. With `cross` what it takes is put there first."""
         limit_px = self.ground.takes_at(side)
-        order = self.resting(**{"side": side, "limit_px": canonical(limit_px), **changed})
+        order = self.order(**{"side": side, "limit_px": canonical(limit_px), **changed})
         if self.ground.options.cross:
-            other = self.resting(
+            other = self.order(
                 account=self.ground.other_account,
                 side=SIDE_SELL if side == SIDE_BUY else SIDE_BUY,
                 limit_px=canonical(limit_px),

@@ -99,7 +99,7 @@ async def good_till_no_date_is_rejected(t: Trial) -> None:
 async def expire_time_without_good_till_date_is_rejected(t: Trial) -> None:
     """An expire_time with another time in force than GTD is rejected."""
     ems = await t.attaches()
-    order = t.resting()
+    order = t.order()
     order.expire_time.CopyFrom(Timestamp(seconds=4_000_000_000))
     await is_rejected(ems, order, "an expire_time without GTD")
 
@@ -109,7 +109,7 @@ async def malformed_order_ref_is_refused(t: Trial) -> None:
     """An order_ref that is none is never executed: the stream ends INVALID_ARGUMENT, or the order is rejected."""
     for ref in NO_REFS:
         ems = await t.attaches()
-        await ems.says(t.resting(order_ref=ref, request_ref=ref))
+        await ems.says(t.order(order_ref=ref, request_ref=ref))
         await _is_refused(ems, ref, "rejected")
 
 
@@ -117,7 +117,7 @@ async def malformed_order_ref_is_refused(t: Trial) -> None:
 async def request_ref_of_another_order_is_refused(t: Trial) -> None:
     """A new order whose request_ref is not its order_ref is never executed."""
     ems = await t.attaches()
-    order = t.resting(request_ref=t.new_ref())
+    order = t.order(request_ref=t.new_ref())
     await ems.says(order)
     await _is_refused(ems, order.order_ref, "rejected")
 
@@ -152,8 +152,10 @@ async def _each_is_rejected(t: Trial, field: str, *values: Any) -> None:
     ems = await t.attaches()
     for value in values:
         shown = repr(value) if len(str(value)) <= len(TOO_LONG) else f"a text of {len(str(value))}"
-        await is_rejected(ems, t.resting(**{field: value}), f"{field} {shown}")
-    await t.rests(ems)
+        await is_rejected(ems, t.order(**{field: value}), f"{field} {shown}")
+    sound = t.order()
+    await ems.says(sound)
+    await ems.hears(sound.order_ref, "ack", "fill")
 
 
 async def _is_refused(ems: Dialog, ref: str, kind: str) -> None:

@@ -72,7 +72,7 @@ async def unknown_order_is_not_canceled(t: Trial) -> None:
 async def rejected_order_is_not_canceled(t: Trial) -> None:
     """A cancel of a rejected order is rejected."""
     ems = await t.attaches()
-    order = t.resting(symbol="NO-SUCH")
+    order = t.order(symbol="NO-SUCH")
     await ems.says(order)
     await ems.hears(order.order_ref, "rejected")
     cancel = t.cancel(order)

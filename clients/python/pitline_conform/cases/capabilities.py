@@ -84,7 +84,7 @@ async def undeclared_times_in_force_are_rejected(t: Trial) -> None:
     needs(missing, "every time in force is declared")
     ems = await t.attaches()
     for tif in sorted(missing):
-        order = t.resting(time_in_force=tif)
+        order = t.order(time_in_force=tif)
         if tif == TIME_IN_FORCE_GTD:
             order.expire_time.CopyFrom(Timestamp(seconds=FAR_SECONDS))
         await is_rejected(ems, order, TimeInForce.Name(tif))
@@ -97,7 +97,7 @@ async def undeclared_instructions_are_rejected(t: Trial) -> None:
     needs(missing, "every instruction is declared")
     ems = await t.attaches()
     for inst in sorted(missing):
-        await is_rejected(ems, t.resting(exec_inst=[inst]), ExecInst.Name(inst))
+        await is_rejected(ems, t.order(exec_inst=[inst]), ExecInst.Name(inst))
 
 
 @THEME.case(6)
@@ -201,7 +201,7 @@ async def stops_rest(t: Trial) -> None:
 def _of_type(t: Trial, ord_type: OrdType.ValueType) -> NewOrder:
     """A sound order of a type; stops far above the market."""
     far = canonical(t.ground.takes_at(SIDE_BUY) * 2) if ord_type in (ORD_TYPE_STOP, ORD_TYPE_STOP_LIMIT) else ""
-    order = t.resting(ord_type=ord_type, stop_px=far)
+    order = t.order(ord_type=ord_type, stop_px=far)
     if ord_type == ORD_TYPE_STOP_LIMIT:
         order.limit_px = far
     else:

@@ -83,7 +83,7 @@ async def unknown_order_is_not_modified(t: Trial) -> None:
     """A modify of an order that never came is rejected."""
     t.declares("modify")
     ems = await t.attaches()
-    await _rejected(ems, t.modify(t.resting()))
+    await _rejected(ems, t.modify(t.order()))
 
 
 @THEME.case(8)

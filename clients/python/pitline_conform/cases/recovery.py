@@ -74,7 +74,7 @@ async def every_open_ref_has_one_state(t: Trial) -> None:
     """Each open ref, working, canceled, rejected or never sent, gets exactly one ref_state, with broker_seq 0."""
     ems = await t.attaches()
     working, canceled = await t.rests(ems), await t.rests(ems)
-    rejected = t.resting(symbol="NO-SUCH")
+    rejected = t.order(symbol="NO-SUCH")
     await ems.says(t.cancel(canceled), rejected)
     await ems.hears(canceled.order_ref, "canceled")
     await ems.hears(rejected.order_ref, "rejected")
@@ -93,7 +93,7 @@ async def states_of_open_refs_are_true(t: Trial) -> None:
     """In recovery a working order is WORKING, a canceled one CANCELED, a rejected one REJECTED."""
     ems = await t.attaches()
     working, canceled = await t.rests(ems), await t.rests(ems)
-    rejected = t.resting(symbol="NO-SUCH")
+    rejected = t.order(symbol="NO-SUCH")
     await ems.says(t.cancel(canceled), rejected)
     await ems.hears(canceled.order_ref, "canceled")
     await ems.hears(rejected.order_ref, "rejected")

@@ -15,14 +15,14 @@ THEME = Theme("J", "Rejects")
 async def unknown_symbol_is_rejected(t: Trial) -> None:
     """An order for a symbol that does not exist here is rejected with a reason, once, and never acknowledged."""
     ems = await t.attaches()
-    await is_rejected(ems, t.resting(symbol="NO-SUCH"))
+    await is_rejected(ems, t.order(symbol="NO-SUCH"))
 
 
 @THEME.case(2)
 async def unknown_account_is_rejected(t: Trial) -> None:
     """An order for an account that does not exist here is rejected with a reason."""
     ems = await t.attaches()
-    await is_rejected(ems, t.resting(account="no-such"))
+    await is_rejected(ems, t.order(account="no-such"))
 
 
 @THEME.case(3)
@@ -30,7 +30,7 @@ async def rejected_order_is_told_so(t: Trial) -> None:
     """What became of a rejected order is REJECTED."""
     ems = await t.attaches()
     t.declares("query_by_ref")
-    order = t.resting(symbol="NO-SUCH")
+    order = t.order(symbol="NO-SUCH")
     await is_rejected(ems, order)
     has_fate(await ems.asks(order.order_ref), FATE_REJECTED, "0")
 
@@ -39,7 +39,7 @@ async def rejected_order_is_told_so(t: Trial) -> None:
 async def price_between_ticks_is_rejected(t: Trial) -> None:
     """A limit that is no multiple of the instrument's tick is rejected."""
     ems = await t.attaches()
-    order = t.resting()
+    order = t.order()
     px = parse(order.limit_px)
     order.limit_px = canonical(t.ground.on_tick(px, ROUND_FLOOR) + t.ground.tick(px) / 2)
     await is_rejected(ems, order)
@@ -49,7 +49,7 @@ async def price_between_ticks_is_rejected(t: Trial) -> None:
 async def quantity_between_lots_is_rejected(t: Trial) -> None:
     """A quantity that is no multiple of the instrument's lot is rejected."""
     ems = await t.attaches()
-    order = t.resting()
+    order = t.order()
     order.order_qty = canonical(parse(order.order_qty) + parse(t.ground.instrument.lot_size) / 2)
     await is_rejected(ems, order)
 
@@ -58,7 +58,7 @@ async def quantity_between_lots_is_rejected(t: Trial) -> None:
 async def reject_leaves_the_stream_up(t: Trial) -> None:
     """After a reject the next order of the same message is acknowledged."""
     ems = await t.attaches()
-    bad, good = t.resting(symbol="NO-SUCH"), t.resting()
+    bad, good = t.order(symbol="NO-SUCH"), t.order()
     await ems.says(bad, good)
     await ems.hears(bad.order_ref, "rejected")
-    await ems.hears(good.order_ref, "ack")
+    await ems.hears(good.order_ref, "ack", "fill")
