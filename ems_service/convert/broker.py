@@ -13,12 +13,13 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ems_service.convert.order import set_trail
 from ems_service.convert.scalars import NANOSECONDS, Refilled, member, number_or_none, set_time, text_or_none
 from ems_service.core import inputs
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Listing, Offer
 from ems_service.core.order import Order
-from ems_service.core.terms import Terms
+from ems_service.core.terms import Terms, Trail
 from ems_service.core.values import (
     ZERO,
     BrokerState,
@@ -41,7 +42,7 @@ from ems_service.limits import (
     ORDER_REF_LENGTH_MAX,
 )
 from pitline.broker.v1 import broker_service_pb2, capabilities_pb2, event_pb2, request_pb2
-from pitline.types.v1 import execution_pb2, instrument_pb2, money_pb2
+from pitline.types.v1 import execution_pb2, instrument_pb2, money_pb2, order_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.decimals import DecimalError, canonical, parse
 
@@ -111,6 +112,7 @@ def _to_input(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs
                 _signed(modified.limit_px) if modified.limit_px else None,
                 at_ns,
                 _signed(modified.stop_px) if modified.stop_px else None,
+                _trail(modified.trail) if modified.HasField("trail") else None,
             )
         case "modify_rejected":
             unmodified = event.modify_rejected
@@ -189,8 +191,16 @@ def _external(broker: str, event: event_pb2.BrokerEvent, cause: Cause) -> inputs
         _at_ns(asked.expire_time) if asked.HasField("expire_time") else None,
         tuple(ExecInst(instruction) for instruction in asked.exec_inst),
         stop_px=_signed(asked.stop_px) if asked.stop_px else None,
+        trail=_trail(asked.trail) if asked.HasField("trail") else None,
     )
     return inputs.ExternalOrder(cause, said.order_ref, said.broker_order_id, terms, cum_qty, event.SerializeToString())
+
+
+def _trail(message: order_pb2.Trail) -> Trail:
+    amount, percent = (_signed(text) if text else None for text in (message.amount, message.percent))
+    if (amount is None) == (percent is None):
+        raise ValueError("a trail without a distance")
+    return Trail(amount, percent)
 
 
 def _hello(broker: str, ack: event_pb2.HelloAck, cause: Cause) -> inputs.Hello:
@@ -302,6 +312,7 @@ def new_order(order: Order) -> bytes:
     message.limit_px = text_or_none(terms.limit_px)
     message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
     message.stop_px = text_or_none(terms.stop_px)
+    set_trail(message, terms.trail)
     message.ClearField("exec_inst")
     if terms.exec_inst:
         message.exec_inst.extend(terms.exec_inst)  # pyright: ignore[reportArgumentType]
@@ -318,8 +329,9 @@ def modify_order(order: Order, wanted: Terms) -> bytes:
         request_ref=order.modify_ref,
         order_qty=canonical(wanted.order_qty),
         limit_px=text_or_none(wanted.limit_px),
-        stop_px=text_or_none(wanted.stop_px),
+        stop_px="" if wanted.trail is not None else text_or_none(wanted.stop_px),
     )
+    set_trail(modify, wanted.trail)
     return frame(request_pb2.BrokerRequest(modify=modify).SerializeToString())
 
 

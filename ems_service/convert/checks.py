@@ -118,6 +118,13 @@ def not_negative(value: str, field: str) -> Decimal:
     return number
 
 
+def below(number: Decimal, bound: int, field: str) -> Decimal:
+    """A number below a bound."""
+    if number >= bound:
+        raise malformed(reason_pb2.REASON_OUT_OF_RANGE, field, f"{field} is {shown(f'{number:f}')}, not < {bound}")
+    return number
+
+
 def a_time(value: Timestamp, field: str) -> int:
     """A moment between 1970 and 9999, nanoseconds since 1970."""
     if not 0 <= value.seconds <= _LAST_SECOND or not 0 <= value.nanos < 1_000_000_000:

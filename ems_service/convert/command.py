@@ -13,6 +13,7 @@ from ems_service.convert.checks import (
     an_account,
     an_id,
     an_id_or_none,
+    below,
     malformed,
     none_of,
     not_negative,
@@ -22,7 +23,7 @@ from ems_service.convert.checks import (
     under,
 )
 from ems_service.core.inputs import Cancel, Cause, Modify, OrderKey, Submit
-from ems_service.core.terms import Condition, Terms
+from ems_service.core.terms import Condition, Terms, Trail
 from ems_service.core.values import Direction, ExecInst, OrdType, Placement, Side, TimeInForce, TriggerSource
 from pitline.ems.v1 import command_pb2
 from pitline.types.v1 import order_pb2, reason_pb2
@@ -57,9 +58,10 @@ def modify(message: command_pb2.Modify, cause: Cause) -> Modify:
     if message.HasField("trigger"):
         absent(execution is Placement.LIVE and message.trigger, "modify.trigger", "a LIVE order has none")
         condition = _condition(message.trigger, Placement.DARK, "", "modify.trigger")
+    trail = _trail(message.trail, "modify.trail") if message.HasField("trail") else None
     numbers = message.order_qty or message.limit_px or message.stop_px
-    if not numbers and execution is None and condition is None:
-        text = "modify needs an order_qty, a limit_px, a stop_px, a trigger or an execution"
+    if not numbers and trail is None and execution is None and condition is None:
+        text = "modify needs an order_qty, a limit_px, a stop_px, a trail, a trigger or an execution"
         raise malformed(reason_pb2.REASON_REQUIRED, "modify", text)
     return Modify(
         cause,
@@ -69,6 +71,7 @@ def modify(message: command_pb2.Modify, cause: Cause) -> Modify:
         condition,
         execution,
         positive(message.stop_px, "modify.stop_px") if message.stop_px else None,
+        trail,
     )
 
 
@@ -110,7 +113,15 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
     execution = (
         one_of(Placement, message.execution, "execution", Placement.LIVE) if message.execution else Placement.LIVE
     )
+    if execution is not Placement.LIVE and ord_type is not OrdType.LIMIT and ord_type is not OrdType.MARKET:
+        text = f"execution is {execution}, and a {ord_type.name} order is LIVE, wherever it is kept"
+        raise malformed(reason_pb2.REASON_UNSUPPORTED, "execution", text)
     limit_px, stop_px = _prices(message, ord_type, execution)
+    trail = None
+    if ord_type is OrdType.TRAILING_STOP:
+        trail = _trail(message.trail, "trail")
+    elif message.HasField("trail"):
+        absent(message.trail, "trail", "only TRAILING_STOP has one")
     time_in_force = one_of(TimeInForce, message.time_in_force, "time_in_force", TimeInForce.DAY)
     _only_what_is_taken(message)
     return Terms(
@@ -126,6 +137,7 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
         _exec_inst(message) if message.exec_inst else (),
         _held(message, execution, ord_type),
         stop_px,
+        trail,
     )
 
 
@@ -140,13 +152,22 @@ def _prices(
     elif message.limit_px:
         absent(message.limit_px, "limit_px", f"a {ord_type.name} order has none")
     if ord_type is OrdType.STOP or ord_type is OrdType.STOP_LIMIT:
-        if execution is not Placement.LIVE:
-            text = f"execution is {execution}, and a {ord_type.name} order is LIVE, wherever it is kept"
-            raise malformed(reason_pb2.REASON_UNSUPPORTED, "execution", text)
         stop_px = positive(message.stop_px, "stop_px")
     elif message.stop_px:
         absent(message.stop_px, "stop_px", f"a {ord_type.name} order has none")
     return limit_px, stop_px
+
+
+def _trail(message: order_pb2.Trail, path: str) -> Trail:
+    """The distance of a trailing stop; its mark is for the EMS to tell."""
+    absent(message.mark_px, f"{path}.mark_px", "the EMS tells it")
+    match message.WhichOneof("distance"):
+        case "amount":
+            return Trail(positive(message.amount, f"{path}.amount"), None)
+        case "percent":
+            return Trail(None, below(positive(message.percent, f"{path}.percent"), 100, f"{path}.percent"))
+        case None:
+            raise malformed(reason_pb2.REASON_REQUIRED, path, f"{path} is required: amount or percent")
 
 
 def _held(message: order_pb2.OrderTerms, execution: Placement, ord_type: OrdType) -> Condition | None:
@@ -201,8 +222,5 @@ def _exec_inst(message: order_pb2.OrderTerms) -> tuple[ExecInst, ...]:
 
 def _only_what_is_taken(message: order_pb2.OrderTerms) -> None:
     """What the contract knows and this server does not take is refused, never ignored."""
-    why = "this server does not take it"
-    if message.HasField("trail"):
-        absent(message.trail, "trail", why)
     if message.route:
         none_of(message.route, "route", _ROUTES)

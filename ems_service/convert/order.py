@@ -17,7 +17,7 @@ from ems_service.convert.scalars import (
 )
 from ems_service.core.order import CancelStage, Execution, Order, OrderState
 from ems_service.core.positions import Position
-from ems_service.core.terms import Condition, Terms
+from ems_service.core.terms import Condition, Terms, Trail
 from ems_service.core.values import (
     ZERO,
     Direction,
@@ -31,6 +31,7 @@ from ems_service.core.values import (
     TimeInForce,
     TriggerSource,
 )
+from pitline.broker.v1 import request_pb2
 from pitline.ems.v1 import event_pb2
 from pitline.journal.v1 import journal_pb2
 from pitline.types.v1 import execution_pb2, order_pb2, position_pb2
@@ -65,6 +66,8 @@ class TermsWriter:
             message.time_in_force = terms.time_in_force  # pyright: ignore[reportAttributeAccessIssue]
         if terms.stop_px is not said.stop_px:
             message.stop_px = text_or_none(terms.stop_px)
+        if terms.trail is not said.trail:
+            set_trail(message, terms.trail)
         if terms.condition is not said.condition:
             _write_condition(message, terms.condition)
         if terms.expire_time_ns is not said.expire_time_ns:
@@ -90,6 +93,25 @@ def _write_condition(message: order_pb2.OrderTerms, condition: Condition | None)
     message.trigger.source = condition.source  # pyright: ignore[reportAttributeAccessIssue]
     message.trigger.direction = condition.direction  # pyright: ignore[reportAttributeAccessIssue]
     message.max_slippage = text_or_none(condition.max_slippage)
+
+
+def set_trail(
+    message: order_pb2.OrderTerms | request_pb2.NewOrder | request_pb2.ModifyOrder, trail: Trail | None
+) -> None:
+    """Overwrite how a trailing stop follows; none of what is none."""
+    message.ClearField("trail")
+    if trail is None:
+        return
+    if trail.amount is not None:
+        message.trail.amount = canonical(trail.amount)
+    elif trail.percent is not None:
+        message.trail.percent = canonical(trail.percent)
+    message.trail.mark_px = text_or_none(trail.mark_px)
+
+
+def trail(message: order_pb2.Trail) -> Trail:
+    """Read what `set_trail` wrote."""
+    return Trail(number_or_none(message.amount), number_or_none(message.percent), number_or_none(message.mark_px))
 
 
 def _condition(message: order_pb2.OrderTerms) -> Condition:
@@ -159,6 +181,7 @@ def terms(message: order_pb2.OrderTerms) -> Terms:
         tuple(ExecInst(instruction) for instruction in instructions) if instructions else (),
         _condition(message) if message.HasField("trigger") else None,
         number_or_none(message.stop_px),
+        trail(message.trail) if message.HasField("trail") else None,
     )
 
 

@@ -119,7 +119,9 @@ def modified(state: State, answer: inputs.Modified, market: Market, now_ns: int)
         status = OrderStatus.PENDING_CANCEL
     elif status not in ENDED and sent is not None:
         status = OrderStatus.PENDING_REPLACE
-    terms = order.terms.with_numbers(answer.order_qty, answer.limit_px, answer.stop_px)
+    terms = order.terms.with_numbers(
+        answer.order_qty, answer.limit_px, answer.stop_px, answer.trail or order.terms.trail
+    )
     after = before.modified(status, answer.order_qty, sent)
     news = events.OrderModified(0, now_ns, cause, order, after, terms, answer.broker_order_id, answer.broker_time_ns)
     return [*resolved, news, *waiting_change_if_up(state, order, after, cause, now_ns), *too_late(news)]
@@ -145,7 +147,8 @@ def _is_news(order: Order, answer: inputs.Modified) -> bool:
     if answer.request_ref:
         return order.state.modify_sent is not None and answer.request_ref == order.modify_ref
     terms = order.terms
-    return (answer.order_qty, answer.limit_px, answer.stop_px) != (terms.order_qty, terms.limit_px, terms.stop_px)
+    said = (answer.order_qty, answer.limit_px, answer.stop_px, answer.trail or terms.trail)
+    return said != (terms.order_qty, terms.limit_px, terms.stop_px, terms.trail)
 
 
 def _ended(order: Order | None, trigger: Trigger) -> OrderState | None:

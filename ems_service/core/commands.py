@@ -135,7 +135,10 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
     if found is not None:
         return [_refusal(command, found.reason, found.field.replace("terms", "modify"), found.text)]
     wanted = base.with_numbers(
-        command.order_qty or base.order_qty, command.limit_px or base.limit_px, command.stop_px or base.stop_px
+        command.order_qty or base.order_qty,
+        command.limit_px or base.limit_px,
+        command.stop_px or base.stop_px,
+        command.trail or base.trail,
     )
     if wanted == base:
         return [events.Standing(cause, order)]

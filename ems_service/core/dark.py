@@ -23,9 +23,11 @@ def opened(state: State, order: Order, cause: Cause, market: Market, now_ns: int
     """dark_opened or alert_opened, and what the price of now fires; order_denied if it may not go out later either, or
     if it has no direction and there is no price to give it one. The order is new, and its broker is there.
     """
-    terms = stops.kept(order.terms) if order.terms.is_stop else order.terms
+    terms, prices = order.terms, market.prices.get((order.broker, order.terms.symbol))
+    if terms.is_stop:
+        terms = stops.kept(terms, None if prices is None else prices.last)
     found = _objection_to(terms, market)
-    condition = None if found is not None else _directed(terms, market.prices.get((order.broker, terms.symbol)))
+    condition = None if found is not None else _directed(terms, prices)
     if condition is None:
         found = found or _no_direction(terms)
         after = order.state.ended(moved(order.state, Trigger.DENY))
@@ -49,10 +51,15 @@ def modify(state: State, order: Order, command: inputs.Modify, market: Market, n
     if found is not None:
         return [_refusal(command, found)]
     wanted = terms.with_numbers(
-        command.order_qty or terms.order_qty, command.limit_px or terms.limit_px, command.stop_px or terms.stop_px
+        command.order_qty or terms.order_qty,
+        command.limit_px or terms.limit_px,
+        command.stop_px or terms.stop_px,
+        terms.trail if command.trail is None else stops.at_distance(command.trail, terms.trail),
     )
-    if wanted.is_stop:
-        wanted = stops.kept(wanted)
+    if wanted.is_stop and wanted != terms:
+        wanted = stops.kept(wanted, state.dark.mark_px(order))
+    elif wanted.is_stop:
+        return [events.Standing(cause, order)]
     elif command.execution is Placement.LIVE:
         wanted = replace(wanted, condition=None)
     elif command.condition is not None:

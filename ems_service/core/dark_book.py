@@ -11,11 +11,8 @@ from sortedcontainers import SortedList
 
 from ems_service.core.order import Order
 from ems_service.core.terms import Terms
+from ems_service.core.trail_ladder import UNREACHED, Entry, TrailLadder
 from ems_service.core.values import Direction, Placement, Side, TriggerSource
-
-_UNREACHED = Decimal("Infinity")
-_Entry = tuple[Decimal, int, Order]
-"""Trigger, negated for DOWN, and the order's number: the nearest first, and of equal ones the oldest."""
 
 _WATCHED = {
     TriggerSource.BID: ("bid",),
@@ -38,66 +35,122 @@ def watched(terms: Terms) -> tuple[str, ...]:
 class Reach:
     """What watches one price: nothing fires while `down` < price < `up`."""
 
-    __slots__ = ("down", "downward", "up", "upward")
+    __slots__ = ("down", "downward", "falling", "rising", "up", "upward")
 
     def __init__(self) -> None:
-        self.up = _UNREACHED
-        self.down = -_UNREACHED
-        self.upward: list[SortedList[_Entry]] = []
-        self.downward: list[SortedList[_Entry]] = []
+        self.up = UNREACHED
+        self.down = -UNREACHED
+        self.upward: list[SortedList[Entry]] = []
+        self.downward: list[SortedList[Entry]] = []
+        self.rising: TrailLadder | None = None
+        self.falling: TrailLadder | None = None
 
     def due(self, price: Decimal) -> list[Order]:
         """What a price fires, rising triggers first, each direction by trigger, then age."""
         if self.down < price < self.up:
             return []
         found: list[Order] = []
-        for ladders, bound in ((self.upward, price), (self.downward, price.copy_negate())):
+        for ladders, trails, bound in (
+            (self.upward, self.rising, price),
+            (self.downward, self.falling, price.copy_negate()),
+        ):
             entries = [entry for ladder in ladders for entry in _up_to(ladder, bound)]
+            if trails is not None:
+                entries += trails.up_to(bound)
             entries.sort(key=_by_trigger_and_age)
             found += [order for _, _, order in entries]
         return found
 
     def measure(self) -> None:
         """Find the nearest triggers anew."""
-        self.up = min((ladder[0][0] for ladder in self.upward if ladder), default=_UNREACHED)
-        self.down = max((ladder[0][0].copy_negate() for ladder in self.downward if ladder), default=-_UNREACHED)
+        self.up = min((ladder[0][0] for ladder in self.upward if ladder), default=UNREACHED)
+        self.down = max((ladder[0][0].copy_negate() for ladder in self.downward if ladder), default=-UNREACHED)
+        if self.rising is not None:
+            self.up = min(self.up, self.rising.nearest)
+        if self.falling is not None:
+            self.down = max(self.down, self.falling.nearest.copy_negate())
 
 
-def _up_to(ladder: "SortedList[_Entry]", bound: Decimal) -> Iterator[_Entry]:
+def _up_to(ladder: "SortedList[Entry]", bound: Decimal) -> Iterator[Entry]:
     for entry in ladder:
         if entry[0] > bound:
             return
         yield entry
 
 
-def _by_trigger_and_age(entry: _Entry) -> tuple[Decimal, int]:
+def _by_trigger_and_age(entry: Entry) -> tuple[Decimal, int]:
     return entry[:2]
 
 
 class InstrumentBook:
-    """What waits for the prices of one instrument."""
+    """What waits for the prices of one instrument. `told_ns` is when marks of trailing stops were journaled last."""
 
-    __slots__ = ("_ladders", "ask", "bid", "last", "orders")
+    __slots__ = ("_ladders", "_trails", "ask", "bid", "last", "orders", "told_ns")
 
     def __init__(self) -> None:
         self.orders: dict[int, Order] = {}
         """By number."""
         self.bid, self.ask, self.last = Reach(), Reach(), Reach()
-        self._ladders: dict[tuple[tuple[str, ...], Direction], SortedList[_Entry]] = {}
+        self._ladders: dict[tuple[tuple[str, ...], Direction], SortedList[Entry]] = {}
+        self._trails: dict[Direction, TrailLadder] = {}
+        self.told_ns = 0
 
     def add(self, order: Order) -> None:
         """The order waits."""
         self.orders[order.number] = order
-        self._ladder(order).add(_entry(order))
+        if order.terms.trail is not None:
+            self._trail(order).add(order)
+        else:
+            self._ladder(order).add(_entry(order))
         self._measure(order)
 
     def remove(self, order: Order) -> None:
         """The order, whose condition is as it was when it was added, waits no longer."""
         del self.orders[order.number]
-        self._ladder(order).remove(_entry(order))
+        if order.terms.trail is not None:
+            self._trail(order).remove(order)
+        else:
+            self._ladder(order).remove(_entry(order))
         self._measure(order)
 
-    def _ladder(self, order: Order) -> "SortedList[_Entry]":
+    def follow(self, price: Decimal, tick: Decimal) -> None:
+        """A trade moves the marks of trailing stops."""
+        moved = [ladder.follow(price, tick) for ladder in self._trails.values()]
+        if any(moved):
+            self.last.measure()
+
+    def mark_px(self, order: Order) -> Decimal:
+        """The mark of a trailing stop."""
+        return self._trail(order).mark_px(order)
+
+    @property
+    def trails(self) -> bool:
+        """There are trailing stops."""
+        return any(self._trails.values())
+
+    @property
+    def has_untold(self) -> bool:
+        """Some mark is ahead of what is journaled."""
+        return any(ladder.has_untold for ladder in self._trails.values())
+
+    def untold(self) -> Iterator[tuple[Order, Decimal]]:
+        """Orders whose mark is not journaled, with it."""
+        for ladder in self._trails.values():
+            yield from ladder.untold()
+
+    def _trail(self, order: Order) -> TrailLadder:
+        condition = order.terms.condition
+        assert condition is not None, order.order_id
+        ladder = self._trails.get(condition.direction)
+        if ladder is None:
+            ladder = self._trails[condition.direction] = TrailLadder(condition.direction)
+            if condition.direction is Direction.UP:
+                self.last.rising = ladder
+            else:
+                self.last.falling = ladder
+        return ladder
+
+    def _ladder(self, order: Order) -> "SortedList[Entry]":
         condition = order.terms.condition
         assert condition is not None, order.order_id
         prices = watched(order.terms)
@@ -115,7 +168,7 @@ class InstrumentBook:
             reach.measure()
 
 
-def _entry(order: Order) -> _Entry:
+def _entry(order: Order) -> Entry:
     condition = order.terms.condition
     assert condition is not None, order.order_id
     trigger_px = condition.trigger_px
@@ -125,11 +178,13 @@ def _entry(order: Order) -> _Entry:
 class DarkBook:
     """All that waits here. `turns` counts how often an instrument came to have orders or to have none."""
 
-    __slots__ = ("books", "expiring", "turns")
+    __slots__ = ("books", "expiring", "trailing", "turns")
 
     def __init__(self) -> None:
         self.books: dict[tuple[str, str], InstrumentBook] = {}
         """By (broker, symbol); of instruments that have orders."""
+        self.trailing: dict[tuple[str, str], InstrumentBook] = {}
+        """Those of them that have trailing stops."""
         self.expiring: SortedList[tuple[int, int, Order]] = SortedList()
         """(expire time, number, order) of those that are GTD, the first to expire first."""
         self.turns = 0
@@ -158,6 +213,8 @@ class DarkBook:
             book = self.books[instrument] = InstrumentBook()
             self.turns += 1
         book.add(order)
+        if order.terms.trail is not None:
+            self.trailing[instrument] = book
         if order.terms.expire_time_ns is not None:
             self.expiring.add((order.terms.expire_time_ns, order.number, order))
 
@@ -168,11 +225,22 @@ class DarkBook:
         instrument = (order.broker, order.terms.symbol)
         book = self.books[instrument]
         book.remove(order)
+        if order.terms.trail is not None and not book.trails:
+            del self.trailing[instrument]
         if not book.orders:
             del self.books[instrument]
             self.turns += 1
         if order.terms.expire_time_ns is not None:
             self.expiring.remove((order.terms.expire_time_ns, order.number, order))
+
+    def told(self, order: Order, now_ns: int) -> None:
+        """The mark of the order is journaled."""
+        self.books[order.broker, order.terms.symbol].told_ns = now_ns
+
+    def mark_px(self, order: Order) -> Decimal | None:
+        """The mark of a trailing stop that waits here; None of another order."""
+        book = self.trailing.get((order.broker, order.terms.symbol))
+        return None if book is None or order.terms.trail is None else book.mark_px(order)
 
     def waiting_at(self, broker: str) -> list[Order]:
         """Dark orders and alerts of a broker, oldest first."""

@@ -21,6 +21,7 @@ from ems_service.core import (
     inputs,
     quarantine,
     recovery,
+    trail,
 )
 from ems_service.core.events import CursorMoved, Decision, Event
 from ems_service.core.fold import evolve
@@ -36,9 +37,11 @@ def decide(state: State, given: Input, market: Market, now_ns: int) -> Decision:
 
 
 def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
-    """Decide, number the events, and fold them. A tick moves the market first."""
+    """Decide, number the events, and fold them. A tick moves the market first, and the stops that follow it."""
     if isinstance(given, inputs.Ticked):
         market.move(given)
+        if state.dark.trailing:
+            trail.follow(state, given, market)
     elif isinstance(given, inputs.FeedChanged):
         market.turn(given)
     decision = decide(state, given, market, now_ns)
@@ -53,7 +56,7 @@ def next_deadline(state: State, market: Market) -> int | None:
     """EMS time at which TimePassed is to be given, nanoseconds; None when nothing waits for it."""
     expiring = state.dark.expiring
     expiry = expiring[0][0] if expiring else None
-    deadlines = (doubt.next_deadline(state, market), groups.next_deadline(state), expiry)
+    deadlines = (doubt.next_deadline(state, market), groups.next_deadline(state), trail.next_deadline(state), expiry)
     return min((deadline_ns for deadline_ns in deadlines if deadline_ns is not None), default=None)
 
 
@@ -61,6 +64,7 @@ def _time_passed(state: State, given: inputs.TimePassed, market: Market, now_ns:
     return [
         *doubt.time_passed(state, given, market, now_ns),
         *dark.expired(state, now_ns, given.cause),
+        *trail.told(state, now_ns, given.cause),
         *groups.overdue(state, now_ns, given.cause),
     ]
 

@@ -7,7 +7,7 @@ take the order; whatever cannot be judged stays armed, and its owner is told onc
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from ems_service.core import events, inputs
+from ems_service.core import events, inputs, stops
 from ems_service.core.dark_book import watched
 from ems_service.core.events import Decision
 from ems_service.core.inputs import Cause
@@ -103,10 +103,11 @@ def broker_returned(state: State, broker: str, cause: Cause, market: Market, now
         if not order.blind or prices is None or prices.state is not FeedState.FRESH:
             continue
         decision.append(_sees_again(order, cause, now_ns))
-        price = _reached(order.terms, prices)
+        terms = order.terms if order.terms.trail is None else stops.kept(order.terms, state.dark.mark_px(order))
+        price = _reached(terms, prices)
         if price is not None:
-            tick = prices.as_tick(cause, broker, order.terms.symbol)
-            decision += _fire(state, order, order.state, order.terms, price, tick, market, now_ns, there=True)
+            tick = prices.as_tick(cause, broker, terms.symbol)
+            decision += _fire(state, order, order.state, terms, price, tick, market, now_ns, there=True)
     return decision
 
 

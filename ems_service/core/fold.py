@@ -147,6 +147,8 @@ def _dark_modified(state: State, event: DarkModified) -> None:
     event.order.terms = event.terms
     if event.terms.condition is not None:
         state.dark.add(event.order)
+        if event.terms.trail is not None:
+            state.dark.told(event.order, event.time_ns)
     else:
         event.order.blind = Reason.UNSPECIFIED
 

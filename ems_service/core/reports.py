@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ems_service.core.cause import Cause
-from ems_service.core.terms import Terms
+from ems_service.core.terms import Terms, Trail
 from ems_service.core.values import BrokerState, Environment, Fate, Liquidity, Money
 
 
@@ -94,7 +94,9 @@ class CancelRejected:
 
 @dataclass(slots=True)
 class Modified:
-    """New terms are in force at the broker; `request_ref` is empty when it did that by itself."""
+    """New terms are in force at the broker; `request_ref` is empty when it did that by itself. Without a `trail` that
+    is as it was.
+    """
 
     cause: Cause
     order_ref: str
@@ -104,6 +106,7 @@ class Modified:
     limit_px: Decimal | None
     broker_time_ns: int
     stop_px: Decimal | None = None
+    trail: Trail | None = None
 
 
 @dataclass(slots=True)

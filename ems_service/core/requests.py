@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from ems_service.core.cause import Cause
 from ems_service.core.group import Selection
-from ems_service.core.terms import Condition, Terms
+from ems_service.core.terms import Condition, Terms, Trail
 from ems_service.core.values import Placement, Reason
 
 
@@ -40,7 +40,8 @@ class Cancel:
 @dataclass(slots=True)
 class Modify:
     """A client asks for new terms; None: as it is. `condition` is of a dark order or an alert: its trigger price,
-    source and direction count. `execution` LIVE sends a dark order now. `stop_px` is of a stop.
+    source and direction count. `execution` LIVE sends a dark order now. `stop_px` and `trail` are of
+    stops.
     """
 
     cause: Cause
@@ -50,6 +51,7 @@ class Modify:
     condition: Condition | None = None
     execution: Placement | None = None
     stop_px: Decimal | None = None
+    trail: Trail | None = None
 
 
 @dataclass(slots=True)

@@ -42,9 +42,9 @@ def objection(terms: Terms, offer: Offer) -> Objection | None:
 
 
 def against_stop_px(terms: Terms, listing: Listing) -> Objection | None:
-    """What stands against the price of a stop; None of what is no stop."""
+    """What stands against the price of a stop; None of what has none, and of one that trails."""
     stop_px = terms.stop_px
-    if stop_px is None or _is_multiple(stop_px, tick := listing.tick_at(stop_px)):
+    if stop_px is None or terms.trail is not None or _is_multiple(stop_px, tick := listing.tick_at(stop_px)):
         return None
     return Objection(Reason.TICK_SIZE, "terms.stop_px", f"{stop_px:f} is no multiple of the tick {tick:f}")
 
@@ -53,8 +53,11 @@ def against_fields(terms: Terms, command: Modify) -> Objection | None:
     """What a modify asks for that orders of this kind do not have."""
     if command.limit_px is not None and CHILD[terms.ord_type] is OrdType.MARKET:
         return _has_no(terms, "limit_px")
-    if command.stop_px is not None and not terms.is_stop:
+    trails = terms.ord_type is OrdType.TRAILING_STOP
+    if command.stop_px is not None and (trails or not terms.is_stop):
         return _has_no(terms, "stop_px")
+    if command.trail is not None and not trails:
+        return _has_no(terms, "trail")
     return None
 
 

@@ -3,13 +3,27 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from ems_service.core.values import Direction, ExecInst, OrdType, Placement, Side, TimeInForce, TriggerSource
+from ems_service.core.values import (
+    EXACT,
+    Direction,
+    ExecInst,
+    OrdType,
+    Placement,
+    Side,
+    TimeInForce,
+    TriggerSource,
+    add,
+    multiply,
+    rounded,
+    subtract,
+)
 
 CHILD = {
     OrdType.LIMIT: OrdType.LIMIT,
     OrdType.MARKET: OrdType.MARKET,
     OrdType.STOP: OrdType.MARKET,
     OrdType.STOP_LIMIT: OrdType.LIMIT,
+    OrdType.TRAILING_STOP: OrdType.MARKET,
 }
 """What goes out when the price comes, by kind of order."""
 
@@ -29,10 +43,32 @@ class Condition:
 
 
 @dataclass(slots=True)
+class Trail:
+    """The distance at which a trailing stop follows the best last price: one of `amount` > 0, quote currency per unit,
+    and `percent` > 0 and < 100 of that price. `mark_px` is the best price so far, known while the order is kept here.
+    """
+
+    amount: Decimal | None
+    percent: Decimal | None
+    mark_px: Decimal | None = None
+
+    def stop_px(self, mark_px: Decimal, *, upward: bool) -> Decimal:
+        """Where the stop of a mark stands: above it if it fires `upward`, else below; percents to 18 decimals."""
+        away = add if upward else subtract
+        if self.amount is not None:
+            return away(mark_px, self.amount)
+        assert self.percent is not None
+        return rounded(multiply(mark_px, away(_WHOLE, self.percent)).scaleb(-2, EXACT))
+
+
+_WHOLE = Decimal(100)
+
+
+@dataclass(slots=True)
 class Terms:
     """What an order asks for; never changed in place. Equal by value: "1.0" is "1.00". A dark LIMIT order may have no
     limit: then the price that fires it gives one. A stop has a `stop_px` > 0, and a condition only while it is kept
-    here.
+    here; a trailing one has a trail, and a `stop_px` only while it is kept here.
     """
 
     account: str
@@ -47,6 +83,7 @@ class Terms:
     exec_inst: tuple[ExecInst, ...] = ()
     condition: Condition | None = None
     stop_px: Decimal | None = None
+    trail: Trail | None = None
 
     @property
     def is_stop(self) -> bool:
@@ -58,18 +95,23 @@ class Terms:
         """It is kept here, and was asked for as live."""
         return self.condition is not None and self.condition.execution is Placement.LIVE
 
-    def with_numbers(self, order_qty: Decimal, limit_px: Decimal | None, stop_px: Decimal | None) -> "Terms":
-        """The same with another total quantity, limit and stop price."""
-        return replace(self, order_qty=order_qty, limit_px=limit_px, stop_px=stop_px)
+    def with_numbers(
+        self, order_qty: Decimal, limit_px: Decimal | None, stop_px: Decimal | None, trail: Trail | None
+    ) -> "Terms":
+        """The same with another total quantity, limit, stop price and trail."""
+        return replace(self, order_qty=order_qty, limit_px=limit_px, stop_px=stop_px, trail=trail)
 
     def fired(self, limit_px: Decimal | None) -> "Terms":
         """Those of the child: live, at this limit, None at the market."""
-        return replace(self, ord_type=CHILD[self.ord_type], limit_px=limit_px, stop_px=None, condition=None)
+        child = CHILD[self.ord_type]
+        return replace(self, ord_type=child, limit_px=limit_px, stop_px=None, trail=None, condition=None)
 
     def answers(self, asked: "Terms") -> bool:
         """An order that began with these terms may have been asked for with those: the direction of a trigger may have
         been left to the EMS, and a stop may be kept here.
         """
+        if self.kept_as_live and self.trail is not None:
+            return replace(self, condition=None, stop_px=None, trail=replace(self.trail, mark_px=None)) == asked
         if self.kept_as_live:
             return replace(self, condition=None) == asked
         wanted, held = asked.condition, self.condition

@@ -57,6 +57,7 @@ class OrdType(IntEnum):
     MARKET = 2
     STOP = 3
     STOP_LIMIT = 4
+    TRAILING_STOP = 5
 
 
 class TimeInForce(IntEnum):
@@ -185,6 +186,7 @@ class Reason(IntEnum):
 
     UNSPECIFIED = 0
     REQUIRED = 1
+    OUT_OF_RANGE = 3
     UNSUPPORTED = 5
     UNKNOWN_ACCOUNT = 10
     UNKNOWN_SYMBOL = 11

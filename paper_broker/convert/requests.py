@@ -193,6 +193,8 @@ def _modify(order_ref: str, request_ref: str, modify: request_pb2.ModifyOrder) -
     try:
         if modify.stop_px:
             raise _Fault(Reason.UNSUPPORTED, f"stop_px {_short(modify.stop_px)} is not offered here")
+        if modify.HasField("trail"):
+            raise _Fault(Reason.UNSUPPORTED, "trail is not offered here")
         if not modify.order_qty and not modify.limit_px:
             raise _Fault(Reason.REQUIRED, "order_qty and limit_px are empty")
         return Modify(

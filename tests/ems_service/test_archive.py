@@ -26,7 +26,20 @@ from ems_service.folding import folded
 from ems_service.inspection import verify
 from ems_service.journal import Journal
 from ems_service.journal_rows import JournalError
-from support.ems_core import ALICE, JOURNAL_ID, PRINCIPAL, SECOND_NS, Core, alert, connected, dark, picture, stop, terms
+from support.ems_core import (
+    ALICE,
+    JOURNAL_ID,
+    PRINCIPAL,
+    SECOND_NS,
+    Core,
+    alert,
+    connected,
+    dark,
+    picture,
+    stop,
+    terms,
+    trailing,
+)
 
 
 class Past:
@@ -116,6 +129,8 @@ def test_a_snapshot_reads_back_as_it_was() -> None:
     core.submit("H", stop("85", limit="86"))
     core.submit("I", stop("80", Side.SELL))
     core.submit("J", stop("70", Side.SELL))
+    core.submit("K", trailing(amount="5"))
+    core.submit("L", trailing(Side.BUY, percent="7"))
     core.buy("G")
     core.take(inputs.CancelGroup(Cause(PRINCIPAL, ALICE), "g", Selection(execution=Placement.LIVE, side=Side.BUY), 30))
     core.has_external("X1", terms(qty="2.5"), "0.5")

@@ -164,6 +164,7 @@ ROWS: dict[str, Row] = {
     "ModifyOrder.request_ref": a_ref(),
     "ModifyOrder.order_qty": a_number(step="LOT_SIZE", required=""),
     "ModifyOrder.limit_px": a_number(step="TICK_SIZE", required=""),
+    "ModifyOrder.trail": NotTaken(),
     "ModifyOrder.stop_px": [Bad(value, "UNSUPPORTED", "not offered here") for value in ("1", "x" * MEGABYTE)],
     "CancelOrder.order_ref": a_ref(),
     "CancelOrder.request_ref": a_ref(),

@@ -21,7 +21,7 @@ from pitline.ems.v1.command_pb2 import Cancel, Command, Logout, Modify, Open, Or
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.ems.v1.trading_service_pb2 import TradeRequest, TradeResponse, WatchRequest, WatchResponse
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceStub
-from pitline.types.v1.order_pb2 import EXECUTION_UNSPECIFIED, Execution, OrderTerms, Trigger
+from pitline.types.v1.order_pb2 import EXECUTION_UNSPECIFIED, Execution, OrderTerms, Trail, Trigger
 from pitline_rpc.channel import connect
 from pitline_rpc.status import Refused, from_rpc_error
 from support.lines import shown
@@ -239,16 +239,18 @@ class Client(Listener):
         qty: str = "",
         limit: str = "",
         stop: str = "",
+        trail: str = "",
         trigger: str = "",
         execution: Execution.ValueType = EXECUTION_UNSPECIFIED,
         command_id: str = "",
     ) -> None:
-        """New terms for one's own order; what is not given stays."""
+        """New terms for one's own order; what is not given stays. `trail` is a percentage."""
         modify = Modify(
             order=OrderKey(client_order_id=client_order_id),
             order_qty=qty,
             limit_px=limit,
             stop_px=stop,
+            trail=Trail(percent=trail) if trail else None,
             trigger=Trigger(price=trigger) if trigger else None,
             execution=execution,
         )

@@ -13,7 +13,7 @@ from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Listing, Market, Offer
 from ems_service.core.order import Order
 from ems_service.core.state import State
-from ems_service.core.terms import Condition, Terms
+from ems_service.core.terms import Condition, Terms, Trail
 from ems_service.core.values import (
     BrokerState,
     Direction,
@@ -120,6 +120,13 @@ def stop(
     )
 
 
+def trailing(side: Side = Side.SELL, *, amount: str = "", percent: str = "", qty: str = "1") -> Terms:
+    """A stop that follows the last price at a distance."""
+    trail = Trail(Decimal(amount) if amount else None, Decimal(percent) if percent else None)
+    held = (side, Decimal(qty), OrdType.TRAILING_STOP, None, TimeInForce.GTC)
+    return Terms("paper.main", SYMBOL, *held, {}, trail=trail)
+
+
 def alert(trigger: str, side: Side = Side.BUY, *, direction: Direction = Direction.UNSPECIFIED) -> Terms:
     """Says when `trigger` is reached."""
     return dark(trigger, side, execution=Placement.ALERT, direction=direction)
@@ -173,11 +180,13 @@ class Core:
         """The client did not come back."""
         return self.take(inputs.Disconnected(Cause(PRINCIPAL, client_id)))
 
-    def modify(self, name: str, *, qty: str = "", limit: str = "", stop: str = "") -> list[str]:
+    def modify(
+        self, name: str, *, qty: str = "", limit: str = "", stop: str = "", trail: Trail | None = None
+    ) -> list[str]:
         """By the id that Alice gave it; what is not given stays."""
         wanted = (Decimal(qty) if qty else None, Decimal(limit) if limit else None)
         key, stop_px = OrderKey(client_order_id=name, client_id=ALICE), Decimal(stop) if stop else None
-        return self.take(inputs.Modify(Cause(PRINCIPAL, ALICE), key, *wanted, stop_px=stop_px))
+        return self.take(inputs.Modify(Cause(PRINCIPAL, ALICE), key, *wanted, stop_px=stop_px, trail=trail))
 
     # Time, and an operator.
 
@@ -311,7 +320,8 @@ class Core:
         wanted = order.state.modify_sent
         assert wanted is not None, f"no modify of {name} is out"
         where = (self._logged(), order.order_ref, order.modify_ref, "")
-        return self.take(inputs.Modified(*where, wanted.order_qty, wanted.limit_px, self.now_ns, wanted.stop_px))
+        numbers = (wanted.order_qty, wanted.limit_px, self.now_ns, wanted.stop_px, wanted.trail)
+        return self.take(inputs.Modified(*where, *numbers))
 
     def refuses_modify(self, name: str) -> list[str]:
         """It does not take the modify that is out."""

@@ -19,7 +19,7 @@ from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage, OrderState
 from ems_service.core.state import State
-from ems_service.core.terms import Terms
+from ems_service.core.terms import Terms, Trail
 from ems_service.core.values import (
     BrokerState,
     Direction,
@@ -38,7 +38,7 @@ from ems_service.core.values import (
 )
 from ems_service.engine import _without_superseded  # pyright: ignore[reportPrivateUsage]  # what is stored is its choice
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
-from support.ems_core import JOURNAL_ID, NOON_NS, OFFER, SYMBOL, dark, picture, stop, terms, written
+from support.ems_core import JOURNAL_ID, NOON_NS, OFFER, SYMBOL, dark, picture, stop, terms, trailing, written
 
 ACCOUNTS = ("paper.main", "paper.alt")
 NAMES = tuple("ABCDEFGHIJ")
@@ -70,7 +70,10 @@ held = st.builds(
     execution=st.sampled_from([Placement.DARK, Placement.DARK, Placement.ALERT]),
     expire_time_ns=st.none() | st.just(NOON_NS + 6_000_000_000),
 )
-stops = st.builds(stop, st.sampled_from(["95", "100", "105"]), st.sampled_from(Side), st.sampled_from(["", "100"]))
+stops = st.builds(
+    stop, st.sampled_from(["95", "100", "105"]), st.sampled_from(Side), st.sampled_from(["", "100"])
+) | st.builds(trailing, st.sampled_from(Side), percent=st.sampled_from(["1", "5", "0.37"]))
+trails = st.sampled_from([Trail(Decimal(1), None), Trail(None, Decimal("2.5"))])
 prices = st.sampled_from(["100", "99.99", "0.000000000000000001", "123456789.123456789012345678"]).map(Decimal)
 qtys = st.sampled_from(["0.1", "0.2", "0.3", "1", "2.5", "7"]).map(Decimal)
 SELECTIONS = [Selection(), Selection(side=Side.BUY), Selection(client_ids=frozenset(["bob"]))]
@@ -140,6 +143,7 @@ class EmsMachine(RuleBasedStateMachine):
         held=st.none() | held,
         execution=st.sampled_from([None, None, Placement.LIVE, Placement.DARK]),
         stop_px=st.none() | ticks,
+        trail=st.none() | trails,
     )
     def modifies(
         self,
@@ -150,10 +154,11 @@ class EmsMachine(RuleBasedStateMachine):
         held: Terms | None = None,
         execution: Placement | None = None,
         stop_px: Decimal | None = None,
+        trail: Trail | None = None,
     ) -> None:
         key = OrderKey(order_id=f"{JOURNAL_ID}-{self.order_number(number)}")
         condition = None if held is None else held.condition
-        self.take(inputs.Modify(cause, key, qty, limit_px, condition, execution, stop_px))
+        self.take(inputs.Modify(cause, key, qty, limit_px, condition, execution, stop_px, trail))
 
     @rule(cause=causes, group_id=st.sampled_from("gh"), selection=st.sampled_from(SELECTIONS))
     def cancels_a_group(self, cause: Cause, group_id: str, selection: Selection) -> None:

@@ -8,6 +8,7 @@ from pitline.types.v1.order_pb2 import (
     ORD_TYPE_MARKET,
     ORD_TYPE_STOP,
     ORD_TYPE_STOP_LIMIT,
+    ORD_TYPE_TRAILING_STOP,
     SIDE_BUY,
     SIDE_SELL,
     TIME_IN_FORCE_GTC,
@@ -54,6 +55,18 @@ def stop(terms: OrderTerms, stop_px: str) -> OrderTerms:
     waiting.CopyFrom(terms)
     waiting.ord_type = ORD_TYPE_STOP_LIMIT if terms.limit_px else ORD_TYPE_STOP
     waiting.stop_px = stop_px
+    return waiting
+
+
+def trailing(terms: OrderTerms, *, amount: str = "", percent: str = "") -> OrderTerms:
+    """The same, when the last price is back by so much from the best since."""
+    waiting = OrderTerms()
+    waiting.CopyFrom(terms)
+    waiting.ord_type = ORD_TYPE_TRAILING_STOP
+    if amount:
+        waiting.trail.amount = amount
+    else:
+        waiting.trail.percent = percent
     return waiting
 
 

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from ems_service.convert import command
 from ems_service.core.inputs import Cancel, Cause, OrderKey, Submit
-from ems_service.core.terms import Terms
+from ems_service.core.terms import Terms, Trail
 from ems_service.core.values import OrdType, Side, TimeInForce
 from pitline.ems.v1 import command_pb2
 from pitline.types.v1 import order_pb2
@@ -123,7 +123,6 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
     ],
     "ord_type": [
         (0, "REQUIRED"),
-        (order_pb2.ORD_TYPE_TRAILING_STOP, "UNSUPPORTED"),
         (99, "UNKNOWN_VALUE"),
         (-1, "UNKNOWN_VALUE"),
     ],
@@ -204,6 +203,19 @@ def _stop(**fields: object) -> OrderTerms:
     return asked
 
 
+def _trailing(trail: order_pb2.Trail) -> OrderTerms:
+    asked = _stop(ord_type=order_pb2.ORD_TYPE_TRAILING_STOP, stop_px="")
+    asked.trail.CopyFrom(trail)
+    return asked
+
+
+def test_a_trailing_stop_arrives_with_its_distance() -> None:
+    taken = command.terms(_trailing(order_pb2.Trail(amount="2.50")), "terms")
+    assert (taken.trail, taken.stop_px, taken.condition) == (Trail(Decimal("2.5"), None), None, None)
+    taken = command.terms(_trailing(order_pb2.Trail(percent="99.9")), "terms")
+    assert taken.trail == Trail(None, Decimal("99.9"))
+
+
 def test_a_stop_arrives_with_its_stop_px_and_a_stop_limit_with_both() -> None:
     taken = command.terms(_stop(), "terms")
     assert (taken.ord_type, taken.limit_px, taken.stop_px, taken.condition) == (
@@ -226,6 +238,10 @@ def test_a_stop_arrives_with_its_stop_px_and_a_stop_limit_with_both() -> None:
         (_stop(execution=order_pb2.EXECUTION_DARK), "UNSUPPORTED", "execution"),
         (_stop(execution=order_pb2.EXECUTION_ALERT), "UNSUPPORTED", "execution"),
         (_stop(max_slippage="1"), "UNSUPPORTED", "max_slippage"),
+        (_trailing(order_pb2.Trail()), "REQUIRED", "trail"),
+        (_trailing(order_pb2.Trail(amount="0")), "OUT_OF_RANGE", "trail.amount"),
+        (_trailing(order_pb2.Trail(percent="100")), "OUT_OF_RANGE", "trail.percent"),
+        (_trailing(order_pb2.Trail(amount="1", mark_px="9")), "UNSUPPORTED", "trail.mark_px"),
     ],
 )
 def test_a_malformed_stop_is_refused(asked: OrderTerms, reason: str, field: str) -> None:

@@ -70,8 +70,10 @@ from pitline.types.v1.order_pb2 import (
     ORD_TYPE_MARKET,
     ORD_TYPE_STOP,
     ORD_TYPE_STOP_LIMIT,
+    ORD_TYPE_TRAILING_STOP,
     TIME_IN_FORCE_GTD,
     OrderTerms,
+    Trail,
     Trigger,
 )
 from pitline_rpc.status import Refused
@@ -120,6 +122,12 @@ def with_trigger(asked: OrderTerms | Modify) -> None:
     asked.trigger.price = "100"
 
 
+def with_trail(asked: OrderTerms | Modify) -> None:
+    if isinstance(asked, OrderTerms):
+        asked.ord_type, asked.limit_px = ORD_TYPE_TRAILING_STOP, ""
+    asked.trail.amount = "1"
+
+
 def at_the_market(terms: OrderTerms) -> None:
     terms.ord_type = ORD_TYPE_MARKET
 
@@ -130,6 +138,13 @@ def a_stop(terms: OrderTerms) -> None:
 
 def a_stop_limit(terms: OrderTerms) -> None:
     terms.ord_type, terms.stop_px = ORD_TYPE_STOP_LIMIT, "100"
+
+
+def a_trailing_stop(terms: OrderTerms) -> None:
+    terms.ord_type, terms.limit_px, terms.trail.amount = ORD_TYPE_TRAILING_STOP, "", "1"
+
+
+STOPS = (a_stop, a_stop_limit, a_trailing_stop)
 
 
 # By message and field; a field of one request alone may have a row of its own, "Request: Message.field".
@@ -193,23 +208,32 @@ ROWS: dict[str, Row] = {
     "OrderTerms.symbol": a_symbol(),
     "OrderTerms.side": a_choice("BUY, SELL", required=True),
     "OrderTerms.order_qty": a_number(),
-    "OrderTerms.ord_type": a_choice("LIMIT, MARKET, STOP, STOP_LIMIT", required=True, not_taken=(5,)),
+    "OrderTerms.ord_type": a_choice("LIMIT, MARKET, STOP, STOP_LIMIT, TRAILING_STOP", required=True),
     "OrderTerms.limit_px": [
         *a_number(),
         Bad("100", "UNSUPPORTED", "a MARKET order has none", given=at_the_market),
         Bad("100", "UNSUPPORTED", "a STOP order has none", given=a_stop),
+        Bad("100", "UNSUPPORTED", "a TRAILING_STOP order has none", given=a_trailing_stop),
         Bad("", "REQUIRED", "a decimal number > 0", given=a_stop_limit),
     ],
     "OrderTerms.time_in_force": a_choice("DAY, GTC, IOC, FOK, GTD", required=False),
     "OrderTerms.execution": [
         *a_choice("LIVE, DARK, ALERT", required=False),
-        *(Bad(value, "UNSUPPORTED", "a STOP order is LIVE", given=a_stop) for value in (2, 3)),
+        *(Bad(value, "UNSUPPORTED", "order is LIVE", given=given) for value in (2, 3) for given in STOPS),
     ],
     "OrderTerms.stop_px": [
         Bad("100", "UNSUPPORTED", "a LIMIT order has none"),
+        Bad("100", "UNSUPPORTED", "a TRAILING_STOP order has none", given=a_trailing_stop),
         *(replace(bad, given=given) for bad in a_number() for given in (a_stop, a_stop_limit)),
     ],
-    "OrderTerms.trail": NotTaken(),
+    "OrderTerms.trail": [
+        Bad(None, "REQUIRED", "amount or percent", given=a_trailing_stop),
+        Bad(Trail(), "REQUIRED", "amount or percent", given=a_trailing_stop),
+        *(Bad(Trail(amount="1"), "UNSUPPORTED", "only TRAILING_STOP has one", given=given) for given in (None, a_stop)),
+    ],
+    "Trail.amount": a_number(),
+    "Trail.percent": [*a_number(), *(Bad(value, "OUT_OF_RANGE", "not < 100") for value in ("100", "100.5"))],
+    "Trail.mark_px": [Bad(value, "UNSUPPORTED", "the EMS tells it") for value in ("100", "NaN", "x" * MEGABYTE)],
     "OrderTerms.expire_time": [
         Bad(None, "REQUIRED", "required with GTD", given=with_gtd),
         Bad(Timestamp(seconds=2_000_000_000), "UNSUPPORTED", "only GTD has one"),
@@ -259,6 +283,7 @@ ROWS: dict[str, Row] = {
     "Modify.order_qty": a_number(required=False),
     "Modify.limit_px": a_number(required=False),
     "Modify.stop_px": a_number(required=False),
+    "Modify.trail": [Bad(Trail(), "REQUIRED", "amount or percent")],
     "Modify.trigger": [Bad(Trigger(), "REQUIRED", "required", where="modify.trigger.price")],
     "Modify.execution": [
         Bad(3, "UNSUPPORTED", "becomes no alert"),
@@ -544,6 +569,8 @@ def _spoiled(place: Place, value: Any, also: Callable[[Any], None] | None) -> It
                 with_gtd(parent)
             if field.message_type is Trigger.DESCRIPTOR:
                 with_trigger(parent)
+            if field.message_type is Trail.DESCRIPTOR:
+                with_trail(parent)
             child = getattr(parent, field.name)
             parent = (child[0] if child else child.add()) if field.is_repeated else child
         else:

@@ -21,7 +21,19 @@ from ems_service.core.values import BrokerState, Environment, Fate, FeedState, F
 from pitline.ems.v1 import event_pb2
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
 from pitline.types.v1 import order_pb2
-from support.ems_core import JOURNAL_ID, NOON_NS, SECOND_NS, Core, alert, connected, dark, picture, stop, terms
+from support.ems_core import (
+    JOURNAL_ID,
+    NOON_NS,
+    SECOND_NS,
+    Core,
+    alert,
+    connected,
+    dark,
+    picture,
+    stop,
+    terms,
+    trailing,
+)
 
 USD = Money(Decimal("0.25"), "USD")
 EVENT_KINDS = {
@@ -93,6 +105,10 @@ def _eventful() -> Core:
     core.submit("R", stop("95", limit="96"))
     core.submit("S", stop("85", Side.SELL))
     core.modify("S", stop="84")
+    core.submit("T", trailing(amount="5"))
+    core.submit("U", trailing(percent="0.5"))
+    core.trade("91")
+    core.time_passes()
     key = inputs.OrderKey(client_order_id="O", client_id="alice")
     core.take(inputs.Modify(Cause("local", "alice"), key, Decimal(2), None))
     core.feed(FeedState.STALE)

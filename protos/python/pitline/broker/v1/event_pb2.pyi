@@ -399,6 +399,7 @@ class Modified(_message.Message):
     ORDER_QTY_FIELD_NUMBER: _builtins.int
     LIMIT_PX_FIELD_NUMBER: _builtins.int
     STOP_PX_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     order_ref: _builtins.str
     """Which order."""
     request_ref: _builtins.str
@@ -411,6 +412,10 @@ class Modified(_message.Message):
     """Limit price in force, decimal string; empty where there is none."""
     stop_px: _builtins.str
     """Stop price in force, decimal string; empty where there is none."""
+    @_builtins.property
+    def trail(self) -> _order_pb2.Trail:
+        """Distance in force of a trailing stop; absent: as it was."""
+
     def __init__(
         self,
         *,
@@ -420,10 +425,11 @@ class Modified(_message.Message):
         order_qty: _builtins.str = ...,
         limit_px: _builtins.str = ...,
         stop_px: _builtins.str = ...,
+        trail: _order_pb2.Trail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trail", b"trail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_order_id", b"broker_order_id", "limit_px", b"limit_px", "order_qty", b"order_qty", "order_ref", b"order_ref", "request_ref", b"request_ref", "stop_px", b"stop_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_order_id", b"broker_order_id", "limit_px", b"limit_px", "order_qty", b"order_qty", "order_ref", b"order_ref", "request_ref", b"request_ref", "stop_px", b"stop_px", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

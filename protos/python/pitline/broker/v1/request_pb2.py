@@ -26,17 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pitline.types.v1 import order_pb2 as pitline_dot_types_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpitline/broker/v1/request.proto\x12\x11pitline.broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cpitline/types/v1/order.proto\"\xfa\x03\n\rBrokerRequest\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.pitline.broker.v1.HelloH\x00\x12,\n\x05order\x18\x02 \x01(\x0b\x32\x1b.pitline.broker.v1.NewOrderH\x00\x12\x30\n\x06modify\x18\x03 \x01(\x0b\x32\x1e.pitline.broker.v1.ModifyOrderH\x00\x12\x30\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x1e.pitline.broker.v1.CancelOrderH\x00\x12)\n\x05query\x18\x05 \x01(\x0b\x32\x18.pitline.broker.v1.QueryH\x00\x12+\n\x06report\x18\x06 \x01(\x0b\x32\x19.pitline.broker.v1.ReportH\x00\x12\x32\n\x07\x61\x63k_seq\x18\x07 \x01(\x0b\x32\x1f.pitline.broker.v1.AckBrokerSeqH\x00\x12\x38\n\theartbeat\x18\x08 \x01(\x0b\x32#.pitline.broker.v1.RequestHeartbeatH\x00\x12,\n\x04\x64rop\x18\t \x01(\x0b\x32\x1c.pitline.broker.v1.DropOrderH\x00\x12\x30\n\topen_refs\x18\n \x01(\x0b\x32\x1b.pitline.broker.v1.OpenRefsH\x00\x42\x06\n\x04kind\"\xf3\x01\n\x05Hello\x12\x0e\n\x06\x65ms_id\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x31\n\ndurability\x18\x04 \x01(\x0e\x32\x1d.pitline.broker.v1.Durability\x12\x1c\n\x0flast_broker_seq\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x11\n\topen_refs\x18\x06 \x03(\t\x12\x16\n\x0emore_open_refs\x18\x07 \x01(\x08\x12\x10\n\x08start_id\x18\x08 \x01(\t\x12\x15\n\rbegin_at_head\x18\t \x01(\x08\x42\x12\n\x10_last_broker_seq\",\n\x08OpenRefs\x12\x12\n\norder_refs\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x9a\x03\n\x08NewOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12$\n\x04side\x18\x05 \x01(\x0e\x32\x16.pitline.types.v1.Side\x12\x11\n\torder_qty\x18\x06 \x01(\t\x12+\n\x08ord_type\x18\x07 \x01(\x0e\x32\x19.pitline.types.v1.OrdType\x12\x10\n\x08limit_px\x18\x08 \x01(\t\x12\x34\n\rtime_in_force\x18\t \x01(\x0e\x32\x1d.pitline.types.v1.TimeInForce\x12\x0f\n\x07stop_px\x18\n \x01(\t\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\texec_inst\x18\x0c \x03(\x0e\x32\x1a.pitline.types.v1.ExecInst\x12&\n\x05trail\x18\r \x01(\x0b\x32\x17.pitline.types.v1.Trail\"k\n\x0bModifyOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12\x11\n\torder_qty\x18\x03 \x01(\t\x12\x10\n\x08limit_px\x18\x04 \x01(\t\x12\x0f\n\x07stop_px\x18\x05 \x01(\t\"5\n\x0b\x43\x61ncelOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\"\x1a\n\x05Query\x12\x11\n\torder_ref\x18\x01 \x01(\t\"\x1e\n\tDropOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\"5\n\x06Report\x12+\n\x04what\x18\x01 \x01(\x0e\x32\x1d.pitline.broker.v1.ReportKind\"\"\n\x0c\x41\x63kBrokerSeq\x12\x12\n\nbroker_seq\x18\x01 \x01(\x04\"\x12\n\x10RequestHeartbeat*T\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44URABILITY_FSYNC\x10\x01\x12\x14\n\x10\x44URABILITY_FLUSH\x10\x02*\x97\x01\n\nReportKind\x12\x1b\n\x17REPORT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPORT_KIND_OPEN_ORDERS\x10\x01\x12\x1a\n\x16REPORT_KIND_EXECUTIONS\x10\x02\x12\x19\n\x15REPORT_KIND_POSITIONS\x10\x03\x12\x18\n\x14REPORT_KIND_BALANCES\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpitline/broker/v1/request.proto\x12\x11pitline.broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cpitline/types/v1/order.proto\"\xfa\x03\n\rBrokerRequest\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.pitline.broker.v1.HelloH\x00\x12,\n\x05order\x18\x02 \x01(\x0b\x32\x1b.pitline.broker.v1.NewOrderH\x00\x12\x30\n\x06modify\x18\x03 \x01(\x0b\x32\x1e.pitline.broker.v1.ModifyOrderH\x00\x12\x30\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x1e.pitline.broker.v1.CancelOrderH\x00\x12)\n\x05query\x18\x05 \x01(\x0b\x32\x18.pitline.broker.v1.QueryH\x00\x12+\n\x06report\x18\x06 \x01(\x0b\x32\x19.pitline.broker.v1.ReportH\x00\x12\x32\n\x07\x61\x63k_seq\x18\x07 \x01(\x0b\x32\x1f.pitline.broker.v1.AckBrokerSeqH\x00\x12\x38\n\theartbeat\x18\x08 \x01(\x0b\x32#.pitline.broker.v1.RequestHeartbeatH\x00\x12,\n\x04\x64rop\x18\t \x01(\x0b\x32\x1c.pitline.broker.v1.DropOrderH\x00\x12\x30\n\topen_refs\x18\n \x01(\x0b\x32\x1b.pitline.broker.v1.OpenRefsH\x00\x42\x06\n\x04kind\"\xf3\x01\n\x05Hello\x12\x0e\n\x06\x65ms_id\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x31\n\ndurability\x18\x04 \x01(\x0e\x32\x1d.pitline.broker.v1.Durability\x12\x1c\n\x0flast_broker_seq\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x11\n\topen_refs\x18\x06 \x03(\t\x12\x16\n\x0emore_open_refs\x18\x07 \x01(\x08\x12\x10\n\x08start_id\x18\x08 \x01(\t\x12\x15\n\rbegin_at_head\x18\t \x01(\x08\x42\x12\n\x10_last_broker_seq\",\n\x08OpenRefs\x12\x12\n\norder_refs\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x9a\x03\n\x08NewOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12$\n\x04side\x18\x05 \x01(\x0e\x32\x16.pitline.types.v1.Side\x12\x11\n\torder_qty\x18\x06 \x01(\t\x12+\n\x08ord_type\x18\x07 \x01(\x0e\x32\x19.pitline.types.v1.OrdType\x12\x10\n\x08limit_px\x18\x08 \x01(\t\x12\x34\n\rtime_in_force\x18\t \x01(\x0e\x32\x1d.pitline.types.v1.TimeInForce\x12\x0f\n\x07stop_px\x18\n \x01(\t\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\texec_inst\x18\x0c \x03(\x0e\x32\x1a.pitline.types.v1.ExecInst\x12&\n\x05trail\x18\r \x01(\x0b\x32\x17.pitline.types.v1.Trail\"\x93\x01\n\x0bModifyOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\x12\x11\n\torder_qty\x18\x03 \x01(\t\x12\x10\n\x08limit_px\x18\x04 \x01(\t\x12\x0f\n\x07stop_px\x18\x05 \x01(\t\x12&\n\x05trail\x18\x06 \x01(\x0b\x32\x17.pitline.types.v1.Trail\"5\n\x0b\x43\x61ncelOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\x12\x13\n\x0brequest_ref\x18\x02 \x01(\t\"\x1a\n\x05Query\x12\x11\n\torder_ref\x18\x01 \x01(\t\"\x1e\n\tDropOrder\x12\x11\n\torder_ref\x18\x01 \x01(\t\"5\n\x06Report\x12+\n\x04what\x18\x01 \x01(\x0e\x32\x1d.pitline.broker.v1.ReportKind\"\"\n\x0c\x41\x63kBrokerSeq\x12\x12\n\nbroker_seq\x18\x01 \x01(\x04\"\x12\n\x10RequestHeartbeat*T\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44URABILITY_FSYNC\x10\x01\x12\x14\n\x10\x44URABILITY_FLUSH\x10\x02*\x97\x01\n\nReportKind\x12\x1b\n\x17REPORT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPORT_KIND_OPEN_ORDERS\x10\x01\x12\x1a\n\x16REPORT_KIND_EXECUTIONS\x10\x02\x12\x19\n\x15REPORT_KIND_POSITIONS\x10\x03\x12\x18\n\x14REPORT_KIND_BALANCES\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.broker.v1.request_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DURABILITY']._serialized_start=1666
-  _globals['_DURABILITY']._serialized_end=1750
-  _globals['_REPORTKIND']._serialized_start=1753
-  _globals['_REPORTKIND']._serialized_end=1904
+  _globals['_DURABILITY']._serialized_start=1707
+  _globals['_DURABILITY']._serialized_end=1791
+  _globals['_REPORTKIND']._serialized_start=1794
+  _globals['_REPORTKIND']._serialized_end=1945
   _globals['_BROKERREQUEST']._serialized_start=118
   _globals['_BROKERREQUEST']._serialized_end=624
   _globals['_HELLO']._serialized_start=627
@@ -45,18 +45,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENREFS']._serialized_end=916
   _globals['_NEWORDER']._serialized_start=919
   _globals['_NEWORDER']._serialized_end=1329
-  _globals['_MODIFYORDER']._serialized_start=1331
-  _globals['_MODIFYORDER']._serialized_end=1438
-  _globals['_CANCELORDER']._serialized_start=1440
-  _globals['_CANCELORDER']._serialized_end=1493
-  _globals['_QUERY']._serialized_start=1495
-  _globals['_QUERY']._serialized_end=1521
-  _globals['_DROPORDER']._serialized_start=1523
-  _globals['_DROPORDER']._serialized_end=1553
-  _globals['_REPORT']._serialized_start=1555
-  _globals['_REPORT']._serialized_end=1608
-  _globals['_ACKBROKERSEQ']._serialized_start=1610
-  _globals['_ACKBROKERSEQ']._serialized_end=1644
-  _globals['_REQUESTHEARTBEAT']._serialized_start=1646
-  _globals['_REQUESTHEARTBEAT']._serialized_end=1664
+  _globals['_MODIFYORDER']._serialized_start=1332
+  _globals['_MODIFYORDER']._serialized_end=1479
+  _globals['_CANCELORDER']._serialized_start=1481
+  _globals['_CANCELORDER']._serialized_end=1534
+  _globals['_QUERY']._serialized_start=1536
+  _globals['_QUERY']._serialized_end=1562
+  _globals['_DROPORDER']._serialized_start=1564
+  _globals['_DROPORDER']._serialized_end=1594
+  _globals['_REPORT']._serialized_start=1596
+  _globals['_REPORT']._serialized_end=1649
+  _globals['_ACKBROKERSEQ']._serialized_start=1651
+  _globals['_ACKBROKERSEQ']._serialized_end=1685
+  _globals['_REQUESTHEARTBEAT']._serialized_start=1687
+  _globals['_REQUESTHEARTBEAT']._serialized_end=1705
 # @@protoc_insertion_point(module_scope)

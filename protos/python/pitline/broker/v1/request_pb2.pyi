@@ -296,7 +296,7 @@ class NewOrder(_message.Message):
 
     @_builtins.property
     def trail(self) -> _order_pb2.Trail:
-        """Only with TRAILING_STOP."""
+        """Only with TRAILING_STOP; without mark_px."""
 
     def __init__(
         self,
@@ -334,6 +334,7 @@ class ModifyOrder(_message.Message):
     ORDER_QTY_FIELD_NUMBER: _builtins.int
     LIMIT_PX_FIELD_NUMBER: _builtins.int
     STOP_PX_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     order_ref: _builtins.str
     """Which order (FIX 41)."""
     request_ref: _builtins.str
@@ -344,6 +345,10 @@ class ModifyOrder(_message.Message):
     """New limit price, as NewOrder.limit_px."""
     stop_px: _builtins.str
     """New stop price, as NewOrder.stop_px."""
+    @_builtins.property
+    def trail(self) -> _order_pb2.Trail:
+        """New distance, as NewOrder.trail."""
+
     def __init__(
         self,
         *,
@@ -352,10 +357,11 @@ class ModifyOrder(_message.Message):
         order_qty: _builtins.str = ...,
         limit_px: _builtins.str = ...,
         stop_px: _builtins.str = ...,
+        trail: _order_pb2.Trail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trail", b"trail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_px", b"limit_px", "order_qty", b"order_qty", "order_ref", b"order_ref", "request_ref", b"request_ref", "stop_px", b"stop_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_px", b"limit_px", "order_qty", b"order_qty", "order_ref", b"order_ref", "request_ref", b"request_ref", "stop_px", b"stop_px", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

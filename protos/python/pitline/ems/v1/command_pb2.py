@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pitline.types.v1 import order_pb2 as pitline_dot_types_dot_v1_dot_order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpitline/ems/v1/command.proto\x12\x0epitline.ems.v1\x1a\x1cpitline/types/v1/order.proto\"\xbe\x03\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12$\n\x04open\x18\x02 \x01(\x0b\x32\x14.pitline.ems.v1.OpenH\x00\x12(\n\x06submit\x18\x03 \x01(\x0b\x32\x16.pitline.ems.v1.SubmitH\x00\x12(\n\x06modify\x18\x04 \x01(\x0b\x32\x16.pitline.ems.v1.ModifyH\x00\x12(\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x16.pitline.ems.v1.CancelH\x00\x12\x33\n\x0c\x63\x61ncel_group\x18\x06 \x01(\x0b\x32\x1b.pitline.ems.v1.CancelGroupH\x00\x12\x33\n\x0csubmit_group\x18\x07 \x01(\x0b\x32\x1b.pitline.ems.v1.SubmitGroupH\x00\x12)\n\x07\x61\x63k_seq\x18\x08 \x01(\x0b\x32\x16.pitline.ems.v1.AckSeqH\x00\x12\x34\n\theartbeat\x18\t \x01(\x0b\x32\x1f.pitline.ems.v1.ClientHeartbeatH\x00\x12(\n\x06logout\x18\n \x01(\x0b\x32\x16.pitline.ems.v1.LogoutH\x00\x42\x06\n\x04kind\"S\n\x08OrderKey\x12\x12\n\x08order_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0f\x63lient_order_id\x18\x02 \x01(\tH\x00\x12\x11\n\tclient_id\x18\x03 \x01(\tB\x05\n\x03key\"\x86\x01\n\x04View\x12)\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.pitline.ems.v1.View.Scope\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\t\"A\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\r\n\tSCOPE_OWN\x10\x01\x12\x12\n\x0eSCOPE_ACCOUNTS\x10\x02\"\xff\x01\n\x04Open\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\x18\n\x10resume_after_seq\x18\x03 \x01(\x04\x12\"\n\x04view\x18\x04 \x01(\x0b\x32\x14.pitline.ems.v1.View\x12\x33\n\ron_disconnect\x18\x05 \x01(\x0e\x32\x1c.pitline.ems.v1.OnDisconnect\x12 \n\x18\x64isconnect_grace_seconds\x18\x06 \x01(\r\x12 \n\x18\x64isconnect_includes_dark\x18\x07 \x01(\x08\x12\x19\n\x11heartbeat_seconds\x18\x08 \x01(\r\"N\n\x06Submit\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12+\n\x05terms\x18\x02 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\"\xc3\x01\n\x06Modify\x12\'\n\x05order\x18\x01 \x01(\x0b\x32\x18.pitline.ems.v1.OrderKey\x12\x11\n\torder_qty\x18\x02 \x01(\t\x12\x10\n\x08limit_px\x18\x03 \x01(\t\x12\x0f\n\x07stop_px\x18\x04 \x01(\t\x12*\n\x07trigger\x18\x05 \x01(\x0b\x32\x19.pitline.types.v1.Trigger\x12.\n\texecution\x18\x06 \x01(\x0e\x32\x1b.pitline.types.v1.Execution\"1\n\x06\x43\x61ncel\x12\'\n\x05order\x18\x01 \x01(\x0b\x32\x18.pitline.ems.v1.OrderKey\"\xa2\x02\n\x0eOrderSelection\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\t\x12\x0f\n\x07symbols\x18\x03 \x03(\t\x12$\n\x04side\x18\x04 \x01(\x0e\x32\x16.pitline.types.v1.Side\x12\x12\n\nclient_ids\x18\x05 \x03(\t\x12\x36\n\x04tags\x18\x06 \x03(\x0b\x32(.pitline.ems.v1.OrderSelection.TagsEntry\x12\x11\n\torder_ids\x18\x07 \x03(\t\x12.\n\texecution\x18\x08 \x01(\x0e\x32\x1b.pitline.types.v1.Execution\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"l\n\x0b\x43\x61ncelGroup\x12\x10\n\x08group_id\x18\x01 \x01(\t\x12\x31\n\tselection\x18\x02 \x01(\x0b\x32\x1e.pitline.ems.v1.OrderSelection\x12\x18\n\x10\x64\x65\x61\x64line_seconds\x18\x03 \x01(\r\"p\n\x0bSubmitGroup\x12\x10\n\x08group_id\x18\x01 \x01(\t\x12\'\n\x04link\x18\x02 \x01(\x0e\x32\x19.pitline.ems.v1.GroupLink\x12&\n\x06orders\x18\x03 \x03(\x0b\x32\x16.pitline.ems.v1.Submit\"\x15\n\x06\x41\x63kSeq\x12\x0b\n\x03seq\x18\x01 \x01(\x04\"\x11\n\x0f\x43lientHeartbeat\"\x08\n\x06Logout*d\n\x0cOnDisconnect\x12\x1d\n\x19ON_DISCONNECT_UNSPECIFIED\x10\x00\x12\x16\n\x12ON_DISCONNECT_KEEP\x10\x01\x12\x1d\n\x19ON_DISCONNECT_CANCEL_MINE\x10\x02*\x9b\x01\n\tGroupLink\x12\x1a\n\x16GROUP_LINK_UNSPECIFIED\x10\x00\x12\x15\n\x11GROUP_LINK_BASKET\x10\x01\x12 \n\x1cGROUP_LINK_ONE_CANCELS_OTHER\x10\x02\x12!\n\x1dGROUP_LINK_ONE_TRIGGERS_OTHER\x10\x03\x12\x16\n\x12GROUP_LINK_BRACKET\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpitline/ems/v1/command.proto\x12\x0epitline.ems.v1\x1a\x1cpitline/types/v1/order.proto\"\xbe\x03\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12$\n\x04open\x18\x02 \x01(\x0b\x32\x14.pitline.ems.v1.OpenH\x00\x12(\n\x06submit\x18\x03 \x01(\x0b\x32\x16.pitline.ems.v1.SubmitH\x00\x12(\n\x06modify\x18\x04 \x01(\x0b\x32\x16.pitline.ems.v1.ModifyH\x00\x12(\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x16.pitline.ems.v1.CancelH\x00\x12\x33\n\x0c\x63\x61ncel_group\x18\x06 \x01(\x0b\x32\x1b.pitline.ems.v1.CancelGroupH\x00\x12\x33\n\x0csubmit_group\x18\x07 \x01(\x0b\x32\x1b.pitline.ems.v1.SubmitGroupH\x00\x12)\n\x07\x61\x63k_seq\x18\x08 \x01(\x0b\x32\x16.pitline.ems.v1.AckSeqH\x00\x12\x34\n\theartbeat\x18\t \x01(\x0b\x32\x1f.pitline.ems.v1.ClientHeartbeatH\x00\x12(\n\x06logout\x18\n \x01(\x0b\x32\x16.pitline.ems.v1.LogoutH\x00\x42\x06\n\x04kind\"S\n\x08OrderKey\x12\x12\n\x08order_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0f\x63lient_order_id\x18\x02 \x01(\tH\x00\x12\x11\n\tclient_id\x18\x03 \x01(\tB\x05\n\x03key\"\x86\x01\n\x04View\x12)\n\x05scope\x18\x01 \x01(\x0e\x32\x1a.pitline.ems.v1.View.Scope\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\t\"A\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\r\n\tSCOPE_OWN\x10\x01\x12\x12\n\x0eSCOPE_ACCOUNTS\x10\x02\"\xff\x01\n\x04Open\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\x18\n\x10resume_after_seq\x18\x03 \x01(\x04\x12\"\n\x04view\x18\x04 \x01(\x0b\x32\x14.pitline.ems.v1.View\x12\x33\n\ron_disconnect\x18\x05 \x01(\x0e\x32\x1c.pitline.ems.v1.OnDisconnect\x12 \n\x18\x64isconnect_grace_seconds\x18\x06 \x01(\r\x12 \n\x18\x64isconnect_includes_dark\x18\x07 \x01(\x08\x12\x19\n\x11heartbeat_seconds\x18\x08 \x01(\r\"N\n\x06Submit\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12+\n\x05terms\x18\x02 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\"\xeb\x01\n\x06Modify\x12\'\n\x05order\x18\x01 \x01(\x0b\x32\x18.pitline.ems.v1.OrderKey\x12\x11\n\torder_qty\x18\x02 \x01(\t\x12\x10\n\x08limit_px\x18\x03 \x01(\t\x12\x0f\n\x07stop_px\x18\x04 \x01(\t\x12*\n\x07trigger\x18\x05 \x01(\x0b\x32\x19.pitline.types.v1.Trigger\x12.\n\texecution\x18\x06 \x01(\x0e\x32\x1b.pitline.types.v1.Execution\x12&\n\x05trail\x18\x07 \x01(\x0b\x32\x17.pitline.types.v1.Trail\"1\n\x06\x43\x61ncel\x12\'\n\x05order\x18\x01 \x01(\x0b\x32\x18.pitline.ems.v1.OrderKey\"\xa2\x02\n\x0eOrderSelection\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\t\x12\x0f\n\x07symbols\x18\x03 \x03(\t\x12$\n\x04side\x18\x04 \x01(\x0e\x32\x16.pitline.types.v1.Side\x12\x12\n\nclient_ids\x18\x05 \x03(\t\x12\x36\n\x04tags\x18\x06 \x03(\x0b\x32(.pitline.ems.v1.OrderSelection.TagsEntry\x12\x11\n\torder_ids\x18\x07 \x03(\t\x12.\n\texecution\x18\x08 \x01(\x0e\x32\x1b.pitline.types.v1.Execution\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"l\n\x0b\x43\x61ncelGroup\x12\x10\n\x08group_id\x18\x01 \x01(\t\x12\x31\n\tselection\x18\x02 \x01(\x0b\x32\x1e.pitline.ems.v1.OrderSelection\x12\x18\n\x10\x64\x65\x61\x64line_seconds\x18\x03 \x01(\r\"p\n\x0bSubmitGroup\x12\x10\n\x08group_id\x18\x01 \x01(\t\x12\'\n\x04link\x18\x02 \x01(\x0e\x32\x19.pitline.ems.v1.GroupLink\x12&\n\x06orders\x18\x03 \x03(\x0b\x32\x16.pitline.ems.v1.Submit\"\x15\n\x06\x41\x63kSeq\x12\x0b\n\x03seq\x18\x01 \x01(\x04\"\x11\n\x0f\x43lientHeartbeat\"\x08\n\x06Logout*d\n\x0cOnDisconnect\x12\x1d\n\x19ON_DISCONNECT_UNSPECIFIED\x10\x00\x12\x16\n\x12ON_DISCONNECT_KEEP\x10\x01\x12\x1d\n\x19ON_DISCONNECT_CANCEL_MINE\x10\x02*\x9b\x01\n\tGroupLink\x12\x1a\n\x16GROUP_LINK_UNSPECIFIED\x10\x00\x12\x15\n\x11GROUP_LINK_BASKET\x10\x01\x12 \n\x1cGROUP_LINK_ONE_CANCELS_OTHER\x10\x02\x12!\n\x1dGROUP_LINK_ONE_TRIGGERS_OTHER\x10\x03\x12\x16\n\x12GROUP_LINK_BRACKET\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ORDERSELECTION_TAGSENTRY']._loaded_options = None
   _globals['_ORDERSELECTION_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_ONDISCONNECT']._serialized_start=1905
-  _globals['_ONDISCONNECT']._serialized_end=2005
-  _globals['_GROUPLINK']._serialized_start=2008
-  _globals['_GROUPLINK']._serialized_end=2163
+  _globals['_ONDISCONNECT']._serialized_start=1945
+  _globals['_ONDISCONNECT']._serialized_end=2045
+  _globals['_GROUPLINK']._serialized_start=2048
+  _globals['_GROUPLINK']._serialized_end=2203
   _globals['_COMMAND']._serialized_start=79
   _globals['_COMMAND']._serialized_end=525
   _globals['_ORDERKEY']._serialized_start=527
@@ -51,21 +51,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMIT']._serialized_start=1007
   _globals['_SUBMIT']._serialized_end=1085
   _globals['_MODIFY']._serialized_start=1088
-  _globals['_MODIFY']._serialized_end=1283
-  _globals['_CANCEL']._serialized_start=1285
-  _globals['_CANCEL']._serialized_end=1334
-  _globals['_ORDERSELECTION']._serialized_start=1337
-  _globals['_ORDERSELECTION']._serialized_end=1627
-  _globals['_ORDERSELECTION_TAGSENTRY']._serialized_start=1584
-  _globals['_ORDERSELECTION_TAGSENTRY']._serialized_end=1627
-  _globals['_CANCELGROUP']._serialized_start=1629
-  _globals['_CANCELGROUP']._serialized_end=1737
-  _globals['_SUBMITGROUP']._serialized_start=1739
-  _globals['_SUBMITGROUP']._serialized_end=1851
-  _globals['_ACKSEQ']._serialized_start=1853
-  _globals['_ACKSEQ']._serialized_end=1874
-  _globals['_CLIENTHEARTBEAT']._serialized_start=1876
-  _globals['_CLIENTHEARTBEAT']._serialized_end=1893
-  _globals['_LOGOUT']._serialized_start=1895
-  _globals['_LOGOUT']._serialized_end=1903
+  _globals['_MODIFY']._serialized_end=1323
+  _globals['_CANCEL']._serialized_start=1325
+  _globals['_CANCEL']._serialized_end=1374
+  _globals['_ORDERSELECTION']._serialized_start=1377
+  _globals['_ORDERSELECTION']._serialized_end=1667
+  _globals['_ORDERSELECTION_TAGSENTRY']._serialized_start=1624
+  _globals['_ORDERSELECTION_TAGSENTRY']._serialized_end=1667
+  _globals['_CANCELGROUP']._serialized_start=1669
+  _globals['_CANCELGROUP']._serialized_end=1777
+  _globals['_SUBMITGROUP']._serialized_start=1779
+  _globals['_SUBMITGROUP']._serialized_end=1891
+  _globals['_ACKSEQ']._serialized_start=1893
+  _globals['_ACKSEQ']._serialized_end=1914
+  _globals['_CLIENTHEARTBEAT']._serialized_start=1916
+  _globals['_CLIENTHEARTBEAT']._serialized_end=1933
+  _globals['_LOGOUT']._serialized_start=1935
+  _globals['_LOGOUT']._serialized_end=1943
 # @@protoc_insertion_point(module_scope)

@@ -333,6 +333,7 @@ class Modify(_message.Message):
     STOP_PX_FIELD_NUMBER: _builtins.int
     TRIGGER_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     order_qty: _builtins.str
     """New total quantity, decimal string, > 0 (FIX 38); empty: as it is. At or below cum_qty the order ends FILLED."""
     limit_px: _builtins.str
@@ -349,6 +350,10 @@ class Modify(_message.Message):
     def trigger(self) -> _order_pb2.Trigger:
         """New trigger of a dark order or alert; absent: as it is."""
 
+    @_builtins.property
+    def trail(self) -> _order_pb2.Trail:
+        """New distance of a TRAILING_STOP, from the mark that it has; absent: as it is."""
+
     def __init__(
         self,
         *,
@@ -358,10 +363,11 @@ class Modify(_message.Message):
         stop_px: _builtins.str = ...,
         trigger: _order_pb2.Trigger | None = ...,
         execution: _order_pb2.Execution.ValueType = ...,
+        trail: _order_pb2.Trail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "trigger", b"trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "trail", b"trail", "trigger", b"trigger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "limit_px", b"limit_px", "order", b"order", "order_qty", b"order_qty", "stop_px", b"stop_px", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "limit_px", b"limit_px", "order", b"order", "order_qty", b"order_qty", "stop_px", b"stop_px", "trail", b"trail", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1039,7 +1039,7 @@ Global___DarkOpened: _TypeAlias = DarkOpened  # noqa: Y015
 
 @_typing.final
 class DarkModified(_message.Message):
-    """New terms of a dark order or alert."""
+    """New terms of a dark order or alert. Without a command_id, of a TRAILING_STOP: it has followed the price."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

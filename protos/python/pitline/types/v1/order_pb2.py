@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pitline.types.v1 import reason_pb2 as pitline_dot_types_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpitline/types/v1/order.proto\x12\x10pitline.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dpitline/types/v1/reason.proto\"\xb7\x01\n\x07Trigger\x12\x0f\n\x05price\x18\x01 \x01(\tH\x00\x12\x10\n\x06signal\x18\x02 \x01(\tH\x00\x12/\n\x06source\x18\x03 \x01(\x0e\x32\x1f.pitline.types.v1.TriggerSource\x12\x35\n\tdirection\x18\x04 \x01(\x0e\x32\".pitline.types.v1.TriggerDirection\x12\x14\n\x0csignal_level\x18\x05 \x01(\tB\x0b\n\tcondition\"8\n\x05Trail\x12\x10\n\x06\x61mount\x18\x01 \x01(\tH\x00\x12\x11\n\x07percent\x18\x02 \x01(\tH\x00\x42\n\n\x08\x64istance\"\xf1\x04\n\nOrderTerms\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12$\n\x04side\x18\x03 \x01(\x0e\x32\x16.pitline.types.v1.Side\x12\x11\n\torder_qty\x18\x04 \x01(\t\x12+\n\x08ord_type\x18\x05 \x01(\x0e\x32\x19.pitline.types.v1.OrdType\x12\x10\n\x08limit_px\x18\x06 \x01(\t\x12\x34\n\rtime_in_force\x18\x07 \x01(\x0e\x32\x1d.pitline.types.v1.TimeInForce\x12.\n\texecution\x18\x08 \x01(\x0e\x32\x1b.pitline.types.v1.Execution\x12\x0f\n\x07stop_px\x18\t \x01(\t\x12&\n\x05trail\x18\n \x01(\x0b\x32\x17.pitline.types.v1.Trail\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\texec_inst\x18\x0c \x03(\x0e\x32\x1a.pitline.types.v1.ExecInst\x12*\n\x07trigger\x18\r \x01(\x0b\x32\x19.pitline.types.v1.Trigger\x12\x14\n\x0cmax_slippage\x18\x0e \x01(\t\x12&\n\x05route\x18\x0f \x01(\x0e\x32\x17.pitline.types.v1.Route\x12\x34\n\x04tags\x18\x10 \x03(\x0b\x32&.pitline.types.v1.OrderTerms.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe0\x01\n\nOrderState\x12-\n\x06status\x18\x01 \x01(\x0e\x32\x1d.pitline.types.v1.OrderStatus\x12\x11\n\torder_qty\x18\x02 \x01(\t\x12\x0f\n\x07\x63um_qty\x18\x03 \x01(\t\x12\x12\n\nleaves_qty\x18\x04 \x01(\t\x12\x0e\n\x06\x61vg_px\x18\x05 \x01(\t\x12+\n\x08in_doubt\x18\x06 \x01(\x0e\x32\x19.pitline.types.v1.InDoubt\x12\x16\n\x0e\x63\x61ncel_stashed\x18\x07 \x01(\x08\x12\x16\n\x0emodify_stashed\x18\x08 \x01(\x08\"\xb4\x03\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\t\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12+\n\x05state\x18\x05 \x01(\x0b\x32\x1c.pitline.types.v1.OrderState\x12\x17\n\x0f\x62roker_order_id\x18\x06 \x01(\t\x12\x11\n\torder_ref\x18\x07 \x01(\t\x12\x17\n\x0fparent_order_id\x18\x08 \x01(\t\x12\x10\n\x08group_id\x18\t \x01(\t\x12(\n\x06reason\x18\n \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x0b \x01(\t\x12/\n\x0bsubmit_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08last_seq\x18\x0e \x01(\x04\x12\x10\n\x08\x65xternal\x18\x0f \x01(\x08*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*\x94\x01\n\x07OrdType\x12\x18\n\x14ORD_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eORD_TYPE_LIMIT\x10\x01\x12\x13\n\x0fORD_TYPE_MARKET\x10\x02\x12\x11\n\rORD_TYPE_STOP\x10\x03\x12\x17\n\x13ORD_TYPE_STOP_LIMIT\x10\x04\x12\x1a\n\x16ORD_TYPE_TRAILING_STOP\x10\x05*\x9f\x01\n\x0bTimeInForce\x12\x1d\n\x19TIME_IN_FORCE_UNSPECIFIED\x10\x00\x12\x15\n\x11TIME_IN_FORCE_DAY\x10\x01\x12\x15\n\x11TIME_IN_FORCE_GTC\x10\x02\x12\x15\n\x11TIME_IN_FORCE_IOC\x10\x03\x12\x15\n\x11TIME_IN_FORCE_FOK\x10\x04\x12\x15\n\x11TIME_IN_FORCE_GTD\x10\x05*Y\n\x08\x45xecInst\x12\x19\n\x15\x45XEC_INST_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XEC_INST_POST_ONLY\x10\x01\x12\x19\n\x15\x45XEC_INST_REDUCE_ONLY\x10\x02*c\n\tExecution\x12\x19\n\x15\x45XECUTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45XECUTION_LIVE\x10\x01\x12\x12\n\x0e\x45XECUTION_DARK\x10\x02\x12\x13\n\x0f\x45XECUTION_ALERT\x10\x03*.\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x0e\n\nROUTE_BEST\x10\x01*\x94\x01\n\rTriggerSource\x12\x1e\n\x1aTRIGGER_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRIGGER_SOURCE_DEFAULT\x10\x01\x12\x16\n\x12TRIGGER_SOURCE_BID\x10\x02\x12\x16\n\x12TRIGGER_SOURCE_ASK\x10\x03\x12\x17\n\x13TRIGGER_SOURCE_LAST\x10\x04*k\n\x10TriggerDirection\x12!\n\x1dTRIGGER_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14TRIGGER_DIRECTION_UP\x10\x01\x12\x1a\n\x16TRIGGER_DIRECTION_DOWN\x10\x02*\x95\x03\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_STATUS_HELD\x10\x01\x12\x15\n\x11ORDER_STATUS_DARK\x10\x02\x12\x1c\n\x18ORDER_STATUS_PENDING_NEW\x10\x03\x12\x18\n\x14ORDER_STATUS_WORKING\x10\x04\x12!\n\x1dORDER_STATUS_PARTIALLY_FILLED\x10\x05\x12\x1f\n\x1bORDER_STATUS_PENDING_CANCEL\x10\x06\x12 \n\x1cORDER_STATUS_PENDING_REPLACE\x10\x07\x12\x17\n\x13ORDER_STATUS_FILLED\x10\x08\x12\x19\n\x15ORDER_STATUS_CANCELED\x10\t\x12\x19\n\x15ORDER_STATUS_REJECTED\x10\n\x12\x17\n\x13ORDER_STATUS_DENIED\x10\x0b\x12\x18\n\x14ORDER_STATUS_EXPIRED\x10\x0c\x12\x1a\n\x16ORDER_STATUS_TRIGGERED\x10\r*_\n\x07InDoubt\x12\x18\n\x14IN_DOUBT_UNSPECIFIED\x10\x00\x12\x10\n\x0cIN_DOUBT_NEW\x10\x01\x12\x13\n\x0fIN_DOUBT_MODIFY\x10\x02\x12\x13\n\x0fIN_DOUBT_CANCEL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpitline/types/v1/order.proto\x12\x10pitline.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dpitline/types/v1/reason.proto\"\xb7\x01\n\x07Trigger\x12\x0f\n\x05price\x18\x01 \x01(\tH\x00\x12\x10\n\x06signal\x18\x02 \x01(\tH\x00\x12/\n\x06source\x18\x03 \x01(\x0e\x32\x1f.pitline.types.v1.TriggerSource\x12\x35\n\tdirection\x18\x04 \x01(\x0e\x32\".pitline.types.v1.TriggerDirection\x12\x14\n\x0csignal_level\x18\x05 \x01(\tB\x0b\n\tcondition\"I\n\x05Trail\x12\x10\n\x06\x61mount\x18\x01 \x01(\tH\x00\x12\x11\n\x07percent\x18\x02 \x01(\tH\x00\x12\x0f\n\x07mark_px\x18\x03 \x01(\tB\n\n\x08\x64istance\"\xf1\x04\n\nOrderTerms\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12$\n\x04side\x18\x03 \x01(\x0e\x32\x16.pitline.types.v1.Side\x12\x11\n\torder_qty\x18\x04 \x01(\t\x12+\n\x08ord_type\x18\x05 \x01(\x0e\x32\x19.pitline.types.v1.OrdType\x12\x10\n\x08limit_px\x18\x06 \x01(\t\x12\x34\n\rtime_in_force\x18\x07 \x01(\x0e\x32\x1d.pitline.types.v1.TimeInForce\x12.\n\texecution\x18\x08 \x01(\x0e\x32\x1b.pitline.types.v1.Execution\x12\x0f\n\x07stop_px\x18\t \x01(\t\x12&\n\x05trail\x18\n \x01(\x0b\x32\x17.pitline.types.v1.Trail\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\texec_inst\x18\x0c \x03(\x0e\x32\x1a.pitline.types.v1.ExecInst\x12*\n\x07trigger\x18\r \x01(\x0b\x32\x19.pitline.types.v1.Trigger\x12\x14\n\x0cmax_slippage\x18\x0e \x01(\t\x12&\n\x05route\x18\x0f \x01(\x0e\x32\x17.pitline.types.v1.Route\x12\x34\n\x04tags\x18\x10 \x03(\x0b\x32&.pitline.types.v1.OrderTerms.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe0\x01\n\nOrderState\x12-\n\x06status\x18\x01 \x01(\x0e\x32\x1d.pitline.types.v1.OrderStatus\x12\x11\n\torder_qty\x18\x02 \x01(\t\x12\x0f\n\x07\x63um_qty\x18\x03 \x01(\t\x12\x12\n\nleaves_qty\x18\x04 \x01(\t\x12\x0e\n\x06\x61vg_px\x18\x05 \x01(\t\x12+\n\x08in_doubt\x18\x06 \x01(\x0e\x32\x19.pitline.types.v1.InDoubt\x12\x16\n\x0e\x63\x61ncel_stashed\x18\x07 \x01(\x08\x12\x16\n\x0emodify_stashed\x18\x08 \x01(\x08\"\xb4\x03\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\t\x12+\n\x05terms\x18\x04 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12+\n\x05state\x18\x05 \x01(\x0b\x32\x1c.pitline.types.v1.OrderState\x12\x17\n\x0f\x62roker_order_id\x18\x06 \x01(\t\x12\x11\n\torder_ref\x18\x07 \x01(\t\x12\x17\n\x0fparent_order_id\x18\x08 \x01(\t\x12\x10\n\x08group_id\x18\t \x01(\t\x12(\n\x06reason\x18\n \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x0c\n\x04text\x18\x0b \x01(\t\x12/\n\x0bsubmit_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08last_seq\x18\x0e \x01(\x04\x12\x10\n\x08\x65xternal\x18\x0f \x01(\x08*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*\x94\x01\n\x07OrdType\x12\x18\n\x14ORD_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eORD_TYPE_LIMIT\x10\x01\x12\x13\n\x0fORD_TYPE_MARKET\x10\x02\x12\x11\n\rORD_TYPE_STOP\x10\x03\x12\x17\n\x13ORD_TYPE_STOP_LIMIT\x10\x04\x12\x1a\n\x16ORD_TYPE_TRAILING_STOP\x10\x05*\x9f\x01\n\x0bTimeInForce\x12\x1d\n\x19TIME_IN_FORCE_UNSPECIFIED\x10\x00\x12\x15\n\x11TIME_IN_FORCE_DAY\x10\x01\x12\x15\n\x11TIME_IN_FORCE_GTC\x10\x02\x12\x15\n\x11TIME_IN_FORCE_IOC\x10\x03\x12\x15\n\x11TIME_IN_FORCE_FOK\x10\x04\x12\x15\n\x11TIME_IN_FORCE_GTD\x10\x05*Y\n\x08\x45xecInst\x12\x19\n\x15\x45XEC_INST_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XEC_INST_POST_ONLY\x10\x01\x12\x19\n\x15\x45XEC_INST_REDUCE_ONLY\x10\x02*c\n\tExecution\x12\x19\n\x15\x45XECUTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45XECUTION_LIVE\x10\x01\x12\x12\n\x0e\x45XECUTION_DARK\x10\x02\x12\x13\n\x0f\x45XECUTION_ALERT\x10\x03*.\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x0e\n\nROUTE_BEST\x10\x01*\x94\x01\n\rTriggerSource\x12\x1e\n\x1aTRIGGER_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRIGGER_SOURCE_DEFAULT\x10\x01\x12\x16\n\x12TRIGGER_SOURCE_BID\x10\x02\x12\x16\n\x12TRIGGER_SOURCE_ASK\x10\x03\x12\x17\n\x13TRIGGER_SOURCE_LAST\x10\x04*k\n\x10TriggerDirection\x12!\n\x1dTRIGGER_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14TRIGGER_DIRECTION_UP\x10\x01\x12\x1a\n\x16TRIGGER_DIRECTION_DOWN\x10\x02*\x95\x03\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_STATUS_HELD\x10\x01\x12\x15\n\x11ORDER_STATUS_DARK\x10\x02\x12\x1c\n\x18ORDER_STATUS_PENDING_NEW\x10\x03\x12\x18\n\x14ORDER_STATUS_WORKING\x10\x04\x12!\n\x1dORDER_STATUS_PARTIALLY_FILLED\x10\x05\x12\x1f\n\x1bORDER_STATUS_PENDING_CANCEL\x10\x06\x12 \n\x1cORDER_STATUS_PENDING_REPLACE\x10\x07\x12\x17\n\x13ORDER_STATUS_FILLED\x10\x08\x12\x19\n\x15ORDER_STATUS_CANCELED\x10\t\x12\x19\n\x15ORDER_STATUS_REJECTED\x10\n\x12\x17\n\x13ORDER_STATUS_DENIED\x10\x0b\x12\x18\n\x14ORDER_STATUS_EXPIRED\x10\x0c\x12\x1a\n\x16ORDER_STATUS_TRIGGERED\x10\r*_\n\x07InDoubt\x12\x18\n\x14IN_DOUBT_UNSPECIFIED\x10\x00\x12\x10\n\x0cIN_DOUBT_NEW\x10\x01\x12\x13\n\x0fIN_DOUBT_MODIFY\x10\x02\x12\x13\n\x0fIN_DOUBT_CANCEL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,36 +35,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ORDERTERMS_TAGSENTRY']._loaded_options = None
   _globals['_ORDERTERMS_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_SIDE']._serialized_start=1652
-  _globals['_SIDE']._serialized_end=1709
-  _globals['_ORDTYPE']._serialized_start=1712
-  _globals['_ORDTYPE']._serialized_end=1860
-  _globals['_TIMEINFORCE']._serialized_start=1863
-  _globals['_TIMEINFORCE']._serialized_end=2022
-  _globals['_EXECINST']._serialized_start=2024
-  _globals['_EXECINST']._serialized_end=2113
-  _globals['_EXECUTION']._serialized_start=2115
-  _globals['_EXECUTION']._serialized_end=2214
-  _globals['_ROUTE']._serialized_start=2216
-  _globals['_ROUTE']._serialized_end=2262
-  _globals['_TRIGGERSOURCE']._serialized_start=2265
-  _globals['_TRIGGERSOURCE']._serialized_end=2413
-  _globals['_TRIGGERDIRECTION']._serialized_start=2415
-  _globals['_TRIGGERDIRECTION']._serialized_end=2522
-  _globals['_ORDERSTATUS']._serialized_start=2525
-  _globals['_ORDERSTATUS']._serialized_end=2930
-  _globals['_INDOUBT']._serialized_start=2932
-  _globals['_INDOUBT']._serialized_end=3027
+  _globals['_SIDE']._serialized_start=1669
+  _globals['_SIDE']._serialized_end=1726
+  _globals['_ORDTYPE']._serialized_start=1729
+  _globals['_ORDTYPE']._serialized_end=1877
+  _globals['_TIMEINFORCE']._serialized_start=1880
+  _globals['_TIMEINFORCE']._serialized_end=2039
+  _globals['_EXECINST']._serialized_start=2041
+  _globals['_EXECINST']._serialized_end=2130
+  _globals['_EXECUTION']._serialized_start=2132
+  _globals['_EXECUTION']._serialized_end=2231
+  _globals['_ROUTE']._serialized_start=2233
+  _globals['_ROUTE']._serialized_end=2279
+  _globals['_TRIGGERSOURCE']._serialized_start=2282
+  _globals['_TRIGGERSOURCE']._serialized_end=2430
+  _globals['_TRIGGERDIRECTION']._serialized_start=2432
+  _globals['_TRIGGERDIRECTION']._serialized_end=2539
+  _globals['_ORDERSTATUS']._serialized_start=2542
+  _globals['_ORDERSTATUS']._serialized_end=2947
+  _globals['_INDOUBT']._serialized_start=2949
+  _globals['_INDOUBT']._serialized_end=3044
   _globals['_TRIGGER']._serialized_start=115
   _globals['_TRIGGER']._serialized_end=298
   _globals['_TRAIL']._serialized_start=300
-  _globals['_TRAIL']._serialized_end=356
-  _globals['_ORDERTERMS']._serialized_start=359
-  _globals['_ORDERTERMS']._serialized_end=984
-  _globals['_ORDERTERMS_TAGSENTRY']._serialized_start=941
-  _globals['_ORDERTERMS_TAGSENTRY']._serialized_end=984
-  _globals['_ORDERSTATE']._serialized_start=987
-  _globals['_ORDERSTATE']._serialized_end=1211
-  _globals['_ORDER']._serialized_start=1214
-  _globals['_ORDER']._serialized_end=1650
+  _globals['_TRAIL']._serialized_end=373
+  _globals['_ORDERTERMS']._serialized_start=376
+  _globals['_ORDERTERMS']._serialized_end=1001
+  _globals['_ORDERTERMS_TAGSENTRY']._serialized_start=958
+  _globals['_ORDERTERMS_TAGSENTRY']._serialized_end=1001
+  _globals['_ORDERSTATE']._serialized_start=1004
+  _globals['_ORDERSTATE']._serialized_end=1228
+  _globals['_ORDER']._serialized_start=1231
+  _globals['_ORDER']._serialized_end=1667
 # @@protoc_insertion_point(module_scope)

@@ -64,7 +64,9 @@ class _OrdTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrdType.Value
     ORD_TYPE_STOP_LIMIT: _OrdType.ValueType  # 4
     """Becomes LIMIT at limit_px when the last price reaches stop_px, as STOP."""
     ORD_TYPE_TRAILING_STOP: _OrdType.ValueType  # 5
-    """A STOP whose stop_px follows the last price at a distance."""
+    """A STOP whose stop_px follows the best last price at a distance: a sell's below the highest since it was accepted, a
+    buy's above the lowest.
+    """
 
 class OrdType(_OrdType, metaclass=_OrdTypeEnumTypeWrapper):
     """Kind of order (FIX 40)."""
@@ -82,7 +84,9 @@ that declares it, else by the EMS, DARK until it is triggered.
 ORD_TYPE_STOP_LIMIT: OrdType.ValueType  # 4
 """Becomes LIMIT at limit_px when the last price reaches stop_px, as STOP."""
 ORD_TYPE_TRAILING_STOP: OrdType.ValueType  # 5
-"""A STOP whose stop_px follows the last price at a distance."""
+"""A STOP whose stop_px follows the best last price at a distance: a sell's below the highest since it was accepted, a
+buy's above the lowest.
+"""
 Global___OrdType: _TypeAlias = OrdType  # noqa: Y015
 
 class _TimeInForce:
@@ -389,25 +393,31 @@ Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
 
 @_typing.final
 class Trail(_message.Message):
-    """The distance at which a trailing stop follows."""
+    """How a trailing stop follows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AMOUNT_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
+    MARK_PX_FIELD_NUMBER: _builtins.int
     amount: _builtins.str
     """Quote currency per unit, decimal string, > 0."""
     percent: _builtins.str
-    """Percent of the last price, decimal string, > 0 and < 100."""
+    """Percent of the best last price, decimal string, > 0 and < 100."""
+    mark_px: _builtins.str
+    """The best last price so far, from which the distance counts, decimal string; told by the EMS while it keeps the order, at
+    most twice a second, and refused in a command.
+    """
     def __init__(
         self,
         *,
         amount: _builtins.str = ...,
         percent: _builtins.str = ...,
+        mark_px: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "distance", b"distance", "percent", b"percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "distance", b"distance", "percent", b"percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "distance", b"distance", "mark_px", b"mark_px", "percent", b"percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_distance: _TypeAlias = _typing.Literal["amount", "percent"]  # noqa: Y015
     _WhichOneofArgType_distance: _TypeAlias = _typing.Literal["distance", b"distance"]  # noqa: Y015
@@ -474,10 +484,11 @@ class OrderTerms(_message.Message):
     time_in_force: Global___TimeInForce.ValueType
     """Unspecified: DAY."""
     execution: Global___Execution.ValueType
-    """Unspecified: LIVE. STOP and STOP_LIMIT are LIVE, wherever they are kept: their status says where."""
+    """Unspecified: LIVE. Stops are LIVE, wherever they are kept: their status says where."""
     stop_px: _builtins.str
     """Stop price, quote currency per unit, decimal string, > 0, a multiple of the tick (FIX 99). STOP and STOP_LIMIT require
-    it, the others refuse it. One that the last price has reached already fires at once.
+    it, the others refuse it. One that the last price has reached already fires at once. Told of a TRAILING_STOP while the
+    EMS keeps it: where it stands, to 18 decimals.
     """
     max_slippage: _builtins.str
     """How far beyond the trigger a dark order's child may be priced, quote currency per unit, decimal string, >= 0."""
@@ -485,7 +496,7 @@ class OrderTerms(_message.Message):
     """BEST, or unspecified when the account is named."""
     @_builtins.property
     def trail(self) -> Global___Trail:
-        """TRAILING_STOP requires it."""
+        """TRAILING_STOP requires it, the others refuse it."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
