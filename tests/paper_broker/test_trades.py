@@ -129,8 +129,13 @@ async def test_cancel_is_answered_with_its_request_ref(ems: BrokerDialog) -> Non
     assert (unknown.order_ref, unknown.request_ref, unknown.reason) == ("Z9", "C9", REASON_UNKNOWN_ORDER)
 
 
-def modify(order_ref: str, request_ref: str, **terms: str) -> BrokerRequest:
-    return BrokerRequest(modify=ModifyOrder(order_ref=order_ref, request_ref=request_ref, **terms))
+def modify(
+    order_ref: str, request_ref: str, *, order_qty: str = "", limit_px: str = "", stop_px: str = ""
+) -> BrokerRequest:
+    terms = ModifyOrder(
+        order_ref=order_ref, request_ref=request_ref, order_qty=order_qty, limit_px=limit_px, stop_px=stop_px
+    )
+    return BrokerRequest(modify=terms)
 
 
 async def test_modify_puts_new_terms_in_force_and_takes_what_it_reaches(

@@ -14,21 +14,27 @@ from support.ems_core import dark, stop, trailing
 TICK = Decimal("0.5")
 DISTANCES = [{"amount": "1"}, {"amount": "3"}, {"amount": "7.5"}, {"percent": "1"}, {"percent": "3.3"}]
 
-prices = st.integers(min_value=180, max_value=220).map(lambda ticks: ticks * TICK)
+prices = st.integers(min_value=190, max_value=210).map(lambda ticks: ticks * TICK)
 sides, directions = st.sampled_from(Side), st.sampled_from([Direction.UP, Direction.DOWN])
 darks = st.builds(dark, prices.map(str), sides, source=st.sampled_from(TriggerSource), direction=directions)
-stops = st.builds(lambda stop_px, side: kept(stop(str(stop_px), side), None), prices, sides)
-trails = st.builds(
-    lambda side, distance, mark_px: kept(trailing(side, **distance), mark_px),
-    sides,
-    st.sampled_from(DISTANCES),
-    prices,
-)
+
+
+def a_stop(stop_px: Decimal, side: Side) -> Terms:
+    return kept(stop(str(stop_px), side), None)
+
+
+def a_trailing_stop(side: Side, distance: dict[str, str], mark_px: Decimal) -> Terms:
+    return kept(trailing(side, **distance), mark_px)
+
+
+stops = st.builds(a_stop, prices, sides)
+trails = st.builds(a_trailing_stop, sides, st.sampled_from(DISTANCES), prices)
 steps = st.lists(
     st.tuples(st.just("add"), darks | stops | trails)
     | st.tuples(st.just("remove"), st.integers(min_value=0))
     | st.tuples(st.sampled_from(["bid", "ask", "last", "last", "last"]), prices),
-    max_size=60,
+    min_size=10,
+    max_size=40,
 )
 
 
