@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from bench.cancels import measured_cancels
+from bench.dark import measured_dark
 from bench.feeds import feed_line, feed_programs, feed_table, feeds_measured
 from bench.interpreter import object_us
 from bench.load import LoadError
@@ -37,9 +38,10 @@ def main() -> int:
                 feeds = await feeds_measured(programs, asked.rounds, asked.orders // ONE_IN_FLIGHT_SHARE)
             past = await measured_past(Path(folder) / "past", asked.orders)
             cancel_p99_us = await measured_cancels(Path(folder) / "cancels", asked.orders)
-        print(tables(rounds, plain_us, past, cancel_p99_us))
+            dark = await measured_dark(Path(folder) / "dark", asked.orders)
+        print(tables(rounds, plain_us, past, cancel_p99_us, dark))
         print(feed_table(feeds))
-        print(last_line(rounds, plain_us, past, cancel_p99_us, feed_line(feeds)))
+        print(last_line(rounds, plain_us, past, cancel_p99_us, dark, feed_line(feeds)))
         if is_valid(rounds):
             return 0
         print(f"invalid: the batched floor is not {BATCHING_GAINS_MIN:.0f} times the unbatched one", file=sys.stderr)

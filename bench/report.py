@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from bench.dark import Dark
 from bench.past import Past
 from bench.rounds import Figures, Round
 from bench.systems import BATCHED, EMS, EMS_FSYNC, SHAPE, UNBATCHED
@@ -88,11 +89,16 @@ _ONCE = {
         "no goal",
         "cancel to order_canceled, 99th percentile, 64 submits in flight beside it, fsync",
     ),
+    "dark_tick_ns_1e6": ("<= 1000", "CPU of the core for a trade at which none of a million dark orders fires, ns"),
+    "dark_tick_ns_100": ("", "the same, of a hundred: how flat it is"),
+    "dark_add_us_1e6": ("<= 10", "CPU of the dark book to take one more beside a million, and to let it go, us"),
+    "dark_bytes_per_order": ("", "memory of the core for a dark order"),
+    "cancel_all_10k_s": ("", "cancel of 10,000 resting orders to the last status, s"),
 }
 """Measured after the rounds, once."""
 
 
-def tables(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float) -> str:
+def tables(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float, dark: Dark) -> str:
     """The figures of each system and the measures, for people."""
     lines = [f"median of {len(rounds)} rounds, ± the round that is farthest from it", "", _row("", _COLUMNS)]
     for name in rounds[0]:
@@ -102,28 +108,34 @@ def tables(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us:
         values = sorted(measure.of(found) for found in rounds)
         spread = f"{_digits(statistics.median(values))} ({_digits(values[0])} .. {_digits(values[-1])})"
         lines.append(f"{measure.name:22}{spread:>24}  {measure.goal:7} {measure.meaning}")
-    for name, value in _once(rounds, object_us, past, cancel_p99_us).items():
+    for name, value in _once(rounds, object_us, past, cancel_p99_us, dark).items():
         goal, meaning = _ONCE[name]
         lines.append(f"{name:22}{_digits(value):>24}  {goal:7} {meaning}")
     return "\n".join(lines)
 
 
 def last_line(
-    rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float, feeds: Mapping[str, float]
+    rounds: Sequence[Round],
+    object_us: float,
+    past: Past,
+    cancel_p99_us: float,
+    dark: Dark,
+    feeds: Mapping[str, float],
 ) -> str:
     """The medians of the measures, what was measured once, and the medians of the feeds' measures, as JSON."""
     values = {measure.name: statistics.median(measure.of(found) for found in rounds) for measure in _MEASURES}
-    values |= {**_once(rounds, object_us, past, cancel_p99_us), **feeds}
+    values |= {**_once(rounds, object_us, past, cancel_p99_us, dark), **feeds}
     return json.dumps({name: float(_digits(value)) for name, value in values.items()})
 
 
-def _once(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float) -> dict[str, float]:
+def _once(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: float, dark: Dark) -> dict[str, float]:
     objects = statistics.median(found[EMS].cpu_us for found in rounds) / object_us
     return {
         "object_us": object_us,
         "ems_cpu_objects": objects,
         **asdict(past),
         "cancel_p99_fsync_us": cancel_p99_us,
+        **asdict(dark),
     }
 
 

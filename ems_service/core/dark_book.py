@@ -14,22 +14,20 @@ from ems_service.core.terms import Terms
 from ems_service.core.trail_ladder import UNREACHED, Entry, TrailLadder
 from ems_service.core.values import Direction, Placement, Side, TriggerSource
 
-_WATCHED = {
-    TriggerSource.BID: ("bid",),
-    TriggerSource.ASK: ("ask",),
-    TriggerSource.LAST: ("last",),
-}
+_BID, _ASK, _LAST = ("bid",), ("ask",), ("last",)
+_BUYS, _SELLS = ("ask", "last"), ("bid", "last")
 
 
 def watched(terms: Terms) -> tuple[str, ...]:
     """The prices that fire terms with a condition: one or two of bid, ask and last."""
     condition = terms.condition
     assert condition is not None
-    if condition.source is not TriggerSource.DEFAULT:
-        return _WATCHED[condition.source]
-    if condition.execution is Placement.ALERT:
-        return ("last",)
-    return ("ask", "last") if terms.side is Side.BUY else ("bid", "last")
+    source = condition.source
+    if source is TriggerSource.DEFAULT:
+        if condition.execution is Placement.ALERT:
+            return _LAST
+        return _BUYS if terms.side is Side.BUY else _SELLS
+    return _LAST if source is TriggerSource.LAST else _BID if source is TriggerSource.BID else _ASK
 
 
 class Reach:
@@ -61,6 +59,19 @@ class Reach:
             found += [order for _, _, order in entries]
         return found
 
+    def came(self, trigger_px: Decimal, *, up: bool) -> None:
+        """Something waits for this trigger from now on."""
+        if up:
+            if trigger_px < self.up:
+                self.up = trigger_px
+        elif trigger_px > self.down:
+            self.down = trigger_px
+
+    def left(self, trigger_px: Decimal, *, up: bool) -> None:
+        """Something waits for it no longer."""
+        if trigger_px == (self.up if up else self.down):
+            self.measure()
+
     def measure(self) -> None:
         """Find the nearest triggers anew."""
         self.up = min((ladder[0][0] for ladder in self.upward if ladder), default=UNREACHED)
@@ -91,7 +102,8 @@ class InstrumentBook:
         self.orders: dict[int, Order] = {}
         """By number."""
         self.bid, self.ask, self.last = Reach(), Reach(), Reach()
-        self._ladders: dict[tuple[tuple[str, ...], Direction], SortedList[Entry]] = {}
+        self._ladders: dict[tuple[tuple[str, ...], bool], SortedList[Entry]] = {}
+        """By the prices that are watched, and whether it rises."""
         self._trails: dict[Direction, TrailLadder] = {}
         self.told_ns = 0
 
@@ -100,18 +112,35 @@ class InstrumentBook:
         self.orders[order.number] = order
         if order.terms.trail is not None:
             self._trail(order).add(order)
-        else:
-            self._ladder(order).add(_entry(order))
-        self._measure(order)
+            self.last.measure()
+            return
+        prices, up, trigger_px = _place(order)
+        self._ladder(prices, up).add((trigger_px if up else trigger_px.copy_negate(), order.number, order))
+        for price in prices:
+            self._reach(price).came(trigger_px, up=up)
 
     def remove(self, order: Order) -> None:
         """The order, whose condition is as it was when it was added, waits no longer."""
         del self.orders[order.number]
         if order.terms.trail is not None:
             self._trail(order).remove(order)
-        else:
-            self._ladder(order).remove(_entry(order))
-        self._measure(order)
+            self.last.measure()
+            return
+        prices, up, trigger_px = _place(order)
+        self._ladder(prices, up).remove((trigger_px if up else trigger_px.copy_negate(), order.number, order))
+        for price in prices:
+            self._reach(price).left(trigger_px, up=up)
+
+    def is_quiet(self, bid: Decimal | None, ask: Decimal | None, last: Decimal | None) -> bool:
+        """Nothing waits for any of these prices, None being none: two comparisons with what is nearest, for each."""
+        reach = self.last
+        if last is not None and not reach.down < last < reach.up:
+            return False
+        reach = self.bid
+        if bid is not None and not reach.down < bid < reach.up:
+            return False
+        reach = self.ask
+        return ask is None or reach.down < ask < reach.up
 
     def follow(self, price: Decimal, tick: Decimal) -> None:
         """A trade moves the marks of trailing stops."""
@@ -150,29 +179,24 @@ class InstrumentBook:
                 self.last.falling = ladder
         return ladder
 
-    def _ladder(self, order: Order) -> "SortedList[Entry]":
-        condition = order.terms.condition
-        assert condition is not None, order.order_id
-        prices = watched(order.terms)
-        ladder = self._ladders.get((prices, condition.direction))
+    def _ladder(self, prices: tuple[str, ...], up: bool) -> "SortedList[Entry]":
+        ladder = self._ladders.get((prices, up))
         if ladder is None:
-            ladder = self._ladders[prices, condition.direction] = SortedList()
+            ladder = self._ladders[prices, up] = SortedList()
             for price in prices:
-                reach: Reach = getattr(self, price)
-                (reach.upward if condition.direction is Direction.UP else reach.downward).append(ladder)
+                reach = self._reach(price)
+                (reach.upward if up else reach.downward).append(ladder)
         return ladder
 
-    def _measure(self, order: Order) -> None:
-        for price in watched(order.terms):
-            reach: Reach = getattr(self, price)
-            reach.measure()
+    def _reach(self, price: str) -> Reach:
+        return self.last if price == "last" else self.bid if price == "bid" else self.ask
 
 
-def _entry(order: Order) -> Entry:
+def _place(order: Order) -> tuple[tuple[str, ...], bool, Decimal]:
+    """The prices that it watches, whether it fires on the way up, and its trigger."""
     condition = order.terms.condition
     assert condition is not None, order.order_id
-    trigger_px = condition.trigger_px
-    return (trigger_px if condition.direction is Direction.UP else trigger_px.copy_negate()), order.number, order
+    return watched(order.terms), condition.direction is Direction.UP, condition.trigger_px
 
 
 class DarkBook:
@@ -220,10 +244,10 @@ class DarkBook:
 
     def discard(self, order: Order) -> None:
         """The order waits no longer, if it did. Called before its terms change."""
-        if order not in self:
-            return
         instrument = (order.broker, order.terms.symbol)
-        book = self.books[instrument]
+        book = self.books.get(instrument)
+        if book is None or order.number not in book.orders:
+            return
         book.remove(order)
         if order.terms.trail is not None and not book.trails:
             del self.trailing[instrument]

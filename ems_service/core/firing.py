@@ -48,9 +48,9 @@ def ticked(state: State, tick: inputs.Ticked, market: Market, now_ns: int) -> De
     halted, fire nothing.
     """
     book = state.dark.books.get((tick.broker, tick.symbol))
-    if book is None:
-        return []
     bid, ask, last = tick.bid, tick.ask, tick.last
+    if book is None or book.is_quiet(bid, ask, last):
+        return []
     fired: list[tuple[Order, Decimal]] = []
     if not tick.crossed:
         if bid is not None:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from bench.dark import Dark
 from bench.feeds import FeedRound, feed_line
 from bench.past import Past
 from bench.report import is_valid, last_line
@@ -29,6 +30,10 @@ PROMISED = {
     "feed_100_ratio",
     "ack_p99_under_feed",
     "cancel_p99_fsync_us",
+    "dark_tick_ns_1e6",
+    "dark_add_us_1e6",
+    "dark_bytes_per_order",
+    "cancel_all_10k_s",
 }
 
 FLOOR = Figures(
@@ -64,7 +69,9 @@ async def test_small_run_ends_with_the_promised_line() -> None:
 
 
 def test_line_tells_the_ems_against_its_floors() -> None:
-    found = json.loads(last_line([ROUND], 0.5, Past(2.5, 0.5, 80.0), 9_000.0, feed_line([FEEDS])))
+    found = json.loads(
+        last_line([ROUND], 0.5, Past(2.5, 0.5, 80.0), 9_000.0, Dark(500, 400, 8, 900, 2), feed_line([FEEDS]))
+    )
     assert found == {
         "ack_p50_ratio": 1.5,
         "ack_p99_ratio": 2.0,
@@ -83,6 +90,11 @@ def test_line_tells_the_ems_against_its_floors() -> None:
         "feed_100_ratio": 0.5,
         "ack_p99_under_feed": 1.25,
         "cancel_p99_fsync_us": 9_000.0,
+        "dark_tick_ns_1e6": 500.0,
+        "dark_tick_ns_100": 400.0,
+        "dark_add_us_1e6": 8.0,
+        "dark_bytes_per_order": 900.0,
+        "cancel_all_10k_s": 2.0,
     }
 
 

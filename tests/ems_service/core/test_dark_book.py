@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from ems_service.core.dark_book import InstrumentBook, Reach, watched
 from ems_service.core.order import CancelStage, Order, OrderState
@@ -83,6 +83,7 @@ def an_order(number: int, terms: Terms) -> Order:
     return Order(number, f"J-{number}", f"J{number}", "local", "A", f"a-{number}", terms, 0, state)
 
 
+@settings(max_examples=100, deadline=None)
 @given(steps)
 def test_the_book_fires_what_a_naive_one_fires(told: list[tuple[str, Terms | int | Decimal]]) -> None:
     book, naive = InstrumentBook(), NaiveBook()
