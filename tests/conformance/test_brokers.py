@@ -63,8 +63,8 @@ async def paper(tmp_path: Path, market: str) -> AsyncGenerator[InProcess]:
 async def test_paper_broker_passes(paper: InProcess) -> None:
     results = await played(paper.address)
     assert failures(results) == []
-    # It declares every time in force, instruction and bars, and no stops.
-    assert skipped(results) == "M01 K04 K05 K16 T11"
+    # It declares every time in force, instruction and bars, and no stops. A market that moves may spoil F06.
+    assert skipped(results).replace("F06 ", "") == "M01 K04 K05 K16 T11"
 
 
 async def test_paper_broker_passes_with_nobody_else_in_the_market(paper: InProcess) -> None:

@@ -196,7 +196,7 @@ class AnswersNoCancelByName(Tampering):
         return [event]
 
 
-@noticed_by("C03", "C04", "C05", "C06", "C07")
+@noticed_by("C03", "C04", "C05", "C06")
 class IsSilentOnLateCancels(DutifulSim):
     def _refuse_cancel(self, order_ref: str, request_ref: str, reason: Reason.ValueType, text: str = "") -> None:
         pass

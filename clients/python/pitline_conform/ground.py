@@ -73,6 +73,8 @@ class Ground:
     quote: Quote | None = None
     serves_quotes: bool = True
     """The Quotes stream is not UNIMPLEMENTED."""
+    has_market: bool = True
+    """The symbol, which is listed, is not refused by Quotes."""
 
     @property
     def symbol(self) -> str:
@@ -176,6 +178,9 @@ async def _quoted(stub: BrokerServiceStub, ground: Ground, instruments: list[Ins
             for update in batch.updates:
                 if update.key.symbol in by_symbol and _is_two_sided(update.quote):
                     return replace(ground, instrument=by_symbol[update.key.symbol], quote=update.quote)
+            ground = replace(ground, has_market=ground.has_market and ground.symbol not in batch.refused_symbols)
+            if by_symbol.keys() <= set(batch.refused_symbols):
+                return ground
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
         served = await call.code() is not grpc.StatusCode.UNIMPLEMENTED
         return replace(ground, serves_quotes=served)  # what else is wrong the cases of Quotes say

@@ -207,28 +207,30 @@ class Trial:
     # The end
 
     async def leaves(self) -> None:
-        """Cancel what is open, and cut every line."""
-        record = self.run.record
-        open_refs = [ref for ref in self.refs if ref in record.sent and not record.has_ended(ref)]
+        """Cancel what is open, and cut every line. What stays open is named in the run."""
         try:
-            if open_refs:
-                await self._cancel(open_refs)
-        except Failed:
-            pass  # told below, and by the cases about it
+            await self._cancel_open()
+        except (Failed, ValueError):
+            pass  # the cases about it say what is wrong
         finally:
-            self.run.left_open += [ref for ref in open_refs if self._is_left(ref)]
             for dialog in self._dialogs:
                 await dialog.close()
             for channel in self._channels:
                 await channel.close()
 
-    async def _cancel(self, open_refs: Sequence[str]) -> None:
-        ems = await self.attaches(open_refs=open_refs)
+    async def _cancel_open(self) -> None:
         record = self.run.record
-        for ref in open_refs:
-            if not record.has_ended(ref) and not self._is_unknown(ems, ref):
-                await ems.says(CancelOrder(order_ref=ref, request_ref=f"{ref}C9"))
-                await ems.hears_until(ref, *ENDS, "cancel_rejected")
+        open_refs = [ref for ref in self.refs if ref in record.sent and not record.has_ended(ref)]
+        if not open_refs:
+            return
+        try:
+            ems = await self.attaches(open_refs=open_refs)
+            for ref in open_refs:
+                if not record.has_ended(ref) and not self._is_unknown(ems, ref):
+                    await ems.says(CancelOrder(order_ref=ref, request_ref=f"{ref}C9"))
+                    await ems.hears_until(ref, *ENDS, "cancel_rejected")
+        finally:
+            self.run.left_open += [ref for ref in open_refs if self._is_left(ref)]
 
     def _is_unknown(self, ems: Dialog, ref: str) -> bool:
         return not any(state.fate in _PERHAPS_OPEN for state in ems.recovery.ref_states(ref))

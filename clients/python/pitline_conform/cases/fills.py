@@ -76,7 +76,7 @@ async def rest_of_a_partly_filled_order_is_canceled(t: Trial) -> None:
     t.declares("query_by_ref")
     ems = await t.attaches()
     limit_px, more = await _more_than_displayed(t, ems)
-    order = t.resting(limit_px=limit_px, order_qty=canonical(more))
+    order = t.order(limit_px=limit_px, order_qty=canonical(more))
     await ems.says(order)
     events = [await ems.hears(order.order_ref, "ack", "fill")]
     await ems.settles()

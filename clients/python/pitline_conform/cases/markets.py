@@ -15,6 +15,7 @@ from pitline.types.v1.instrument_pb2 import Instrument
 from pitline_conform.case import Theme
 from pitline_conform.trial import Trial
 from pitline_conform.verdicts import Failed, must, needs
+from pitline_conform.watch import Watch
 from pitline_rpc.decimals import parse
 
 THEME = Theme("T", "Markets")
@@ -22,11 +23,13 @@ THEME = Theme("T", "Markets")
 DEPTH = 5
 PAGES_MAX = 1_000
 
+_NO_MARKET = "no market data: the symbol is listed, and Quotes refuses it"
+
 
 @THEME.case(1)
 async def subscription_begins_with_what_stands(t: Trial) -> None:
     """What comes first after a subscribe is marked as a snapshot, with the symbol and no broker's name."""
-    watch = await t.watches()
+    watch = await _watches(t)
     await watch.subscribes(t.ground.symbol)
     first = await watch.hears(lambda _: True, f"update of {t.ground.symbol}")
     must(first.snapshot, "the first update is not marked as a snapshot")
@@ -40,6 +43,7 @@ async def unknown_symbol_is_named(t: Trial) -> None:
     """An unknown symbol is named in refused_symbols, and the stream goes on with the others."""
     watch = await t.watches()
     await watch.settles()
+    needs(t.ground.has_market, _NO_MARKET)
     await watch.subscribes(t.ground.symbol)
     await watch.hears(lambda _: True, f"update of {t.ground.symbol}")
 
@@ -47,7 +51,7 @@ async def unknown_symbol_is_named(t: Trial) -> None:
 @THEME.case(3)
 async def subscribed_again_tells_again(t: Trial) -> None:
     """A second subscribe of a symbol tells again what stands."""
-    watch = await t.watches()
+    watch = await _watches(t)
     await watch.subscribes(t.ground.symbol)
     await watch.hears(lambda update: update.snapshot, f"snapshot of {t.ground.symbol}")
     await watch.settles()
@@ -59,7 +63,7 @@ async def subscribed_again_tells_again(t: Trial) -> None:
 @THEME.case(4)
 async def unsubscribed_symbol_is_silent(t: Trial) -> None:
     """After an unsubscribe nothing of the symbol comes; an unsubscribe of another changes nothing."""
-    watch = await t.watches()
+    watch = await _watches(t)
     await watch.subscribes(t.ground.symbol)
     await watch.hears(lambda _: True, f"update of {t.ground.symbol}")
     await watch.unsubscribes(t.ground.symbol)
@@ -75,7 +79,7 @@ async def unsubscribed_symbol_is_silent(t: Trial) -> None:
 async def quote_is_sound(t: Trial) -> None:
     """A quote has sizes above 0, prices on the tick, and a bid below its offer."""
     needs(t.ground.quote is not None, f"nobody quotes both sides of {t.ground.symbol}")
-    watch = await t.watches()
+    watch = await _watches(t)
     await watch.subscribes(t.ground.symbol)
     quote = (await watch.hears(lambda each: bool(each.quote.bid_px and each.quote.ask_px), "quote")).quote
     bid, ask = parse(quote.bid_px), parse(quote.ask_px)
@@ -89,7 +93,7 @@ async def quote_is_sound(t: Trial) -> None:
 async def book_is_sound(t: Trial) -> None:
     """A book that was asked for has no more levels than that, each side best first, and does not cross."""
     needs(t.ground.quote is not None, f"nobody quotes both sides of {t.ground.symbol}")
-    watch = await t.watches()
+    watch = await _watches(t)
     await watch.subscribes(t.ground.symbol, DEPTH)
     await watch.settles()
     books = [update.book for update in watch.updates if update.HasField("book")]
@@ -178,6 +182,11 @@ async def bars_of_nothing_are_refused(t: Trial) -> None:
     await _refuses_bars(t, StatusCode.NOT_FOUND, "NO-SUCH", 60)
     await _refuses_bars(t, StatusCode.INVALID_ARGUMENT, t.ground.symbol, 0)
     await _refuses_bars(t, StatusCode.INVALID_ARGUMENT, t.ground.symbol, 86_401)
+
+
+async def _watches(t: Trial) -> Watch:
+    needs(t.ground.has_market, _NO_MARKET)
+    return await t.watches()
 
 
 async def _listed(t: Trial) -> list[Instrument]:
