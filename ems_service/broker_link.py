@@ -28,6 +28,7 @@ from ems_service.limits import (
     BROKER_BYTES_MAX,
     BROKER_SILENCE_SECONDS_MAX,
     BROKER_SILENT_TICKS_MAX,
+    BROKER_TEXTS_TOLD_MAX,
     BROKER_TICK_SECONDS,
     COMPARE_TICKS,
     CONNECT_SECONDS_MAX,
@@ -69,6 +70,8 @@ class BrokerLink:
         self._out: Outbound | None = None
         self._stored = self._told_stored = 0
         self._silent_ticks = 0
+        self._needs_somebody = ""
+        self._told: set[str] = set()
         self._call_again = asyncio.Event()
 
     def call_again(self) -> None:
@@ -119,7 +122,7 @@ class BrokerLink:
             if self.connects > connects:
                 pause = CONNECT_SECONDS_MIN
             _log.warning("broker_down", broker=self.name, address=self.address, text=self.text)
-            self._engine.put(LinkChanged(Cause(broker=self.name), BrokerState.DOWN, self.text))
+            self._engine.put(LinkChanged(Cause(broker=self.name), BrokerState.DOWN, self.text, self._is_news()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._call_again.wait()
@@ -188,8 +191,18 @@ class BrokerLink:
         self.build = dialogue.build
         self._engine.market.offers[self.name] = dialogue.offer
 
+    def _is_news(self) -> bool:
+        """Whether it cannot go on by itself, for a reason that was not told yet: then who has orders there is told."""
+        why, self._needs_somebody = self._needs_somebody, ""
+        if not why or why in self._told or len(self._told) >= BROKER_TEXTS_TOLD_MAX:
+            return False
+        self._told.add(why)
+        return True
+
     def _note_refusal(self, error: BaseException) -> None:
         """What an operator may accept: another store, or one that knows more of this journal than the journal does."""
+        if isinstance(error, BrokerRefused | ProtocolError):
+            self._needs_somebody = str(error)
         if isinstance(error, BrokerRefused):
             self.refused_store_id, self.highest_epoch = error.store_id, 0
             if isinstance(error, StoreReplaced):
@@ -197,12 +210,14 @@ class BrokerLink:
         elif isinstance(error, grpc.aio.AioRpcError):
             refused = from_rpc_error(error)
             if refused.reason in _BEHIND:
+                self._needs_somebody = refused.reason
                 self.refused_store_id = refused.metadata.get("store_id", "")
                 epoch = refused.metadata.get("highest_epoch", "")
                 self.highest_epoch = int(epoch) if epoch.isdecimal() else 0
 
     def _recovered(self, venue: LinkChanged) -> None:
         self.refused_store_id, self.highest_epoch = "", 0
+        self._told.clear()
         self.connects += 1
         self.text = venue.text
         _log.info("broker_up", broker=self.name, address=self.address, connects=self.connects, venue=venue.state.name)

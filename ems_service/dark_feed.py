@@ -8,6 +8,7 @@ Invariant: an instrument's feed is held as long as an order waits for its prices
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from ems_service.convert.tick import to_input
 from ems_service.core.inputs import Cause, FeedChanged, Submit
@@ -15,7 +16,7 @@ from ems_service.core.stops import is_kept
 from ems_service.core.values import Direction, FeedState
 from ems_service.engine import Engine
 from ems_service.feeds.feed import Feed
-from ems_service.limits import FIRST_PRICE_HELD_SECONDS, FIRST_PRICE_SECONDS_MAX
+from ems_service.limits import BLIND_ENDS_SECONDS, FIRST_PRICE_HELD_SECONDS, FIRST_PRICE_SECONDS_MAX
 from pitline.types.v1 import market_pb2
 
 Instrument = tuple[str, str]
@@ -80,6 +81,7 @@ class DarkFeed:
         taker = self._held.get(instrument)
         if taker is not None and not taker.users and instrument not in self._waited:
             del self._held[instrument]
+            taker.end()
             broker, symbol = instrument
             self._feeds[broker].unwatch(symbol, taker)
             self._engine.put(FeedChanged(Cause(), broker, symbol, FeedState.DOWN))  # nobody keeps the prices fresh
@@ -91,6 +93,9 @@ class _Taker:
     def __init__(self, broker: str, engine: Engine) -> None:
         self.users = 0
         self.priced, self.traded = asyncio.Event(), asyncio.Event()
+        self._blind = False
+        self._ending: asyncio.TimerHandle | None = None
+        self._ended_seconds = -BLIND_ENDS_SECONDS
         self._broker = broker
         self._engine = engine
 
@@ -99,8 +104,41 @@ class _Taker:
         given = to_input(self._broker, update)
         if given is None:
             return
+        if isinstance(given, FeedChanged):
+            self._change(given)
+            return
         self._engine.put(given)
-        if not isinstance(given, FeedChanged):
-            self.priced.set()
-            if given.last is not None:
-                self.traded.set()
+        self.priced.set()
+        if given.last is not None:
+            self.traded.set()
+
+    def end(self) -> None:
+        """Nobody waits for these prices any more."""
+        self._cancel_ending()
+
+    def _change(self, change: FeedChanged) -> None:
+        """The state of the feed. A return soon after the last one that was told is told when it has lasted."""
+        ends, self._blind = self._blind, change.state is not FeedState.FRESH
+        if self._blind:
+            self._cancel_ending()
+        elif self._ending is not None:
+            return  # it was fresh already
+        elif ends:
+            loop = asyncio.get_running_loop()
+            since = loop.time() - self._ended_seconds
+            if since < BLIND_ENDS_SECONDS:
+                self._ending = loop.call_later(BLIND_ENDS_SECONDS - since, self._lasted, change)
+                change = replace(change, lasting=False)
+            else:
+                self._ended_seconds = loop.time()
+        self._engine.put(change)
+
+    def _lasted(self, change: FeedChanged) -> None:
+        self._ending = None
+        self._ended_seconds = asyncio.get_running_loop().time()
+        self._engine.put(change)
+
+    def _cancel_ending(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None

@@ -72,6 +72,11 @@ FEED_SLICE_UPDATES = 32
 FEED_LINGER_SECONDS = 2.0
 """Time that a market without consumers stays subscribed to, for who opens a screen again."""
 
+BLIND_ENDS_SECONDS = 60.0
+"""Time within which the end of a market's blindness is told once to each order that waits for its prices; of a feed
+that comes and goes again, the next end is told when it has stayed. An order is told of two changes a minute at most.
+"""
+
 FEED_STALE_SECONDS = 10.0
 """Silence of a market after which its feed is stale: longer than a quiet instrument's usual pauses."""
 
@@ -133,6 +138,11 @@ BROKER_SILENT_TICKS_MAX = 4
 """A heartbeat to each broker every half second, which it answers; after so many without a word from it the stream is
 dropped: the line may be half open, and gRPC's own keepalive takes a minute. Ticks, so that a time in which this
 process itself stood still counts as one.
+"""
+
+BROKER_TEXTS_TOLD_MAX = 8
+"""Different reasons of one outage, for which a broker cannot be taken, that are told to who has orders there. `pitline
+status` has the latest.
 """
 
 COMPARE_TICKS = 60

@@ -67,13 +67,13 @@ def selection(message: command_pb2.OrderSelection) -> Selection:
 
 def set_status(message: event_pb2.GroupStatus, event: GroupStatus) -> None:
     """Overwrite every field."""
-    _set_status(message, event.key[2], event.tally, event.pending)
+    _set_status(message, event.key[2], event.tally, event.pending, listed=event.finished)
     message.finished, message.deadline_exceeded = event.finished, event.deadline_exceeded
 
 
 def set_standing(message: event_pb2.GroupStatus, group: Group) -> None:
     """The same of a group as it stands."""
-    _set_status(message, group.group_id, group.tally, len(group.pending))
+    _set_status(message, group.group_id, group.tally, len(group.pending), listed=True)
     message.finished, message.deadline_exceeded = group.finished, group.deadline_exceeded
 
 
@@ -115,13 +115,14 @@ def stored(message: journal_pb2.StoredGroup) -> Group:
     )
 
 
-def _set_status(message: event_pb2.GroupStatus, group_id: str, counted: Tally, pending: int) -> None:
+def _set_status(message: event_pb2.GroupStatus, group_id: str, counted: Tally, pending: int, *, listed: bool) -> None:
+    """Refusals are `listed` once: ten thousand of them, in a status for each, would be gigabytes."""
     message.group_id = group_id
     message.total, message.pending = counted.total, pending
     message.canceled, message.too_late = counted.canceled, counted.too_late
     message.refused = len(counted.refusals)
     del message.refusals[:]
-    for refusal in counted.refusals:
+    for refusal in counted.refusals if listed else ():
         message.refusals.add(
             order_id=refusal.order_id,
             reason=refusal.reason,  # pyright: ignore[reportArgumentType]

@@ -232,6 +232,8 @@ def resolve_order(state: State, command: inputs.ResolveOrder, market: Market, no
     doubt = order.state.in_doubt
     if doubt is InDoubt.NONE:
         return [_unresolvable(order, cause, "order_id", "is not in doubt")]
+    if order.state.may_revive and command.resolution is not Resolution.WORKING:
+        return [_unresolvable(order, cause, "resolution", "only its modify is in doubt: WORKING says it was not made")]
     match command.resolution:
         case Resolution.WORKING:
             return _goes_on(state, order, cause, now_ns, text)

@@ -76,7 +76,7 @@ def ticked(state: State, tick: inputs.Ticked, market: Market, now_ns: int) -> De
 
 def feed_changed(state: State, change: inputs.FeedChanged, market: Market, now_ns: int) -> Decision:
     """dark_blind for all that waits for this instrument's prices, once, when they cannot be believed; when they can
-    again, its end, unless the broker is not there.
+    again and that lasts, its end, unless the broker is not there.
     """
     book = state.dark.books.get((change.broker, change.symbol))
     if book is None:
@@ -86,6 +86,8 @@ def feed_changed(state: State, change: inputs.FeedChanged, market: Market, now_n
     if why is not None:
         unaware = [order for order in orders if not order.blind]
         return [_blind(order, order.state, change.cause, now_ns, why) for order in unaware]
+    if not change.lasting:
+        return []
     return [
         _sees_again(order, change.cause, now_ns)
         for order in orders

@@ -185,7 +185,7 @@ class OrderState:
     def awaits(self) -> bool:
         """The broker owes an answer, or evidence."""
         if not self.is_open:
-            return False
+            return self.may_revive
         asked = self.status is OrderStatus.PENDING_NEW or self.cancel_stage is CancelStage.SENT
         return asked or self.modify_sent is not None or self.in_doubt is not InDoubt.NONE
 

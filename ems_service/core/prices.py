@@ -31,9 +31,12 @@ class Ticked:
 
 @dataclass(slots=True)
 class FeedChanged:
-    """The prices of an instrument can be believed from now on, or no longer."""
+    """The prices of an instrument can be believed from now on, or no longer. Not `lasting`: they have come and gone
+    lately, and whoever was told that they are gone is told of their return when it has lasted.
+    """
 
     cause: Cause
     broker: str
     symbol: str
     state: FeedState
+    lasting: bool = True

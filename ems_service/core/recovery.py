@@ -104,7 +104,7 @@ def link_changed(state: State, change: inputs.LinkChanged, market: Market, now_n
     broker = state.brokers.get(name)
     if broker is None:  # never seen: nobody can have an order there
         return []
-    if broker.state is change.state:
+    if broker.state is change.state and not change.is_news:
         return [events.CursorMoved(0, now_ns, change.cause)] if change.cause.broker_seq else []
     status = events.BrokerStatus(0, now_ns, change.cause, name, change.state, change.text)
     if change.state is BrokerState.DOWN:

@@ -24,11 +24,14 @@ class Hello:
 
 @dataclass(slots=True)
 class LinkChanged:
-    """A broker's stream or its venue came (after recovery: UP) or went."""
+    """A broker's stream or its venue came (after recovery: UP) or went. `is_news`: the text is to be told even where
+    the state is known.
+    """
 
     cause: Cause
     state: BrokerState
     text: str
+    is_news: bool = False
 
 
 @dataclass(slots=True)

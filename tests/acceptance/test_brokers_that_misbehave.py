@@ -10,11 +10,12 @@ import pytest
 
 from pitline.broker.v1 import broker_service_pb2 as pb, event_pb2
 from pitline.broker.v1.broker_service_pb2_grpc import BrokerServiceServicer, add_BrokerServiceServicer_to_server
-from pitline.ems.v1.event_pb2 import BROKER_STATE_UP
+from pitline.ems.v1.event_pb2 import BROKER_STATE_DOWN, BROKER_STATE_UP
 from pitline.types.v1.account_pb2 import ENVIRONMENT_PAPER, Account
 from pitline_rpc.server import Service, serving
 from support.desk import Desk
-from support.stack import ems_in_process
+from support.sim import Sim
+from support.stack import SimStack, ems_in_process
 from support.waiting import eventually
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -88,3 +89,23 @@ async def test_a_broker_that_breaks_off_is_called_again_and_told_apart(
         finally:
             await desk.close()
             await ems.stop()
+
+
+async def test_who_has_orders_there_is_told_why_a_known_broker_cannot_be_taken(on_sim: SimStack) -> None:
+    sim = on_sim.sim
+    async with on_sim.desk.client("A") as a:
+        await a.opened()
+        sim.market.instruments[0].lot_size = "0"
+        sim.drop_stream()
+        await a.sees("broker_status")
+        told = (await a.sees("broker_status")).broker_status
+        assert (told.state, "lot_size is 0" in told.text) == (BROKER_STATE_DOWN, True)
+        opened_before = sim.trades_streams_opened
+        await eventually(lambda: _called_again(sim, opened_before), "it is called again")
+        await a.quiet()  # and not told again
+        sim.market.instruments[0].lot_size = "1"
+        assert (await a.sees("broker_status")).broker_status.state == BROKER_STATE_UP
+
+
+async def _called_again(sim: Sim, before: int) -> bool | None:
+    return sim.trades_streams_opened >= before + 2 or None

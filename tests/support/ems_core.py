@@ -224,9 +224,9 @@ class Core:
         """The market trades."""
         return self.take(inputs.Ticked(Cause(), "paper", SYMBOL, None, None, Decimal(price), self.now_ns - 5))
 
-    def feed(self, state: FeedState) -> list[str]:
+    def feed(self, state: FeedState, *, lasting: bool = True) -> list[str]:
         """The feed's state turns."""
-        return self.take(inputs.FeedChanged(Cause(), "paper", SYMBOL, state))
+        return self.take(inputs.FeedChanged(Cause(), "paper", SYMBOL, state, lasting))
 
     def time_passes(self, seconds: float = 0) -> list[str]:
         """And a deadline is looked at."""

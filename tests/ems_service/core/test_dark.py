@@ -235,6 +235,19 @@ def test_a_feed_that_is_silent_or_lost_is_told_once_and_judged_by_the_next_price
     assert core.trade("96")[0].startswith("dark_triggered A 96 ")
 
 
+def test_the_end_of_a_blindness_that_comes_and_goes_is_told_when_it_has_lasted() -> None:
+    core = at("90")
+    core.submit("A", dark("95"))
+    core.feed(FeedState.STALE)
+    assert core.feed(FeedState.FRESH, lasting=False) == []
+    assert core.feed(FeedState.STALE) == []
+    assert core.feed(FeedState.FRESH, lasting=False) == []
+    assert core.feed(FeedState.FRESH) == ["dark_blind A NO_MARKET ended: DARK 0+1"]
+    core.feed(FeedState.STALE)
+    core.feed(FeedState.FRESH, lasting=False)
+    assert core.trade("96")[0].startswith("dark_triggered A 96 ")
+
+
 def test_a_stale_price_gives_a_direction_and_fires_nothing() -> None:
     core = at("95")
     core.feed(FeedState.STALE)

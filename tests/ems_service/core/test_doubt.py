@@ -8,7 +8,7 @@ import pytest
 from ems_service.core.doubt import next_deadline
 from ems_service.core.fates import FATES, SENT_AGE_NS_MAX, Lasts, Remedy, Stands, lasts
 from ems_service.core.inputs import Resolution
-from ems_service.core.values import Fate, Reason, Side, TimeInForce
+from ems_service.core.values import Fate, OrderStatus, Reason, Side, TimeInForce
 from support.ems_core import ALICE, OFFER, SECOND_NS, Core, connected, terms
 
 PENDING, WORKING = "PENDING_NEW 0+2", "WORKING 0+2"
@@ -309,3 +309,22 @@ def test_gtd_past_its_time_is_not_sent_again() -> None:
     core.now_ns += 1
     assert core.says("B", Fate.NEVER_RECEIVED) == ["denied B EXPIRED_IN_RECOVERY: DENIED 0+0"]
     assert core.state.by_client["local", ALICE, "B"].reason == Reason.EXPIRED_IN_RECOVERY
+
+
+def test_a_modify_that_is_not_answered_after_the_last_fill_is_asked_about_and_in_doubt() -> None:
+    core = connected()
+    core.buy("A")
+    core.ack("A")
+    core.modify("A", qty="2")
+    core.cancel("A")
+    core.fill("A", "1")
+    stands = "FILLED 1+0 avg 100 cancel STASHED"
+    assert core.silent_for(1) == [f"fate_asked A 1: {stands}"]
+    assert core.silent_for(1) == [f"fate_asked A 2: {stands}"]
+    assert core.silent_for(2) == [f"in_doubt A: {stands} in doubt MODIFY"]
+    # An operator can only say that the modify was not made; then the cancel behind it comes too late.
+    assert core.resolve("A", Resolution.CANCELED)[0].startswith("refused TOO_LATE")
+    said = core.resolve("A", Resolution.WORKING)
+    assert [line.split()[0] for line in said] == ["doubt_resolved", "modify_rejected", "cancel_rejected"]
+    assert (core.order("A").state.status, core.order("A").state.may_revive) == (OrderStatus.FILLED, False)
+    assert not any(core.state.waits["paper"].stages)

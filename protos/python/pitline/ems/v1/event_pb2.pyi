@@ -1400,7 +1400,9 @@ class GroupStatus(_message.Message):
     """The deadline is over with members pending."""
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupRefusal]:
-        """One item for each refused member."""
+        """One item for each refused member, once it is finished, and in answers to who asks (GetGroup, CancelOrders, a repeated
+        cancel_group). Before, cancel_rejected of each order says why.
+        """
 
     def __init__(
         self,
