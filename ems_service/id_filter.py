@@ -8,27 +8,27 @@ import zlib
 
 from ems_service.limits import ID_FILTER_BITS
 
-_MASK = ID_FILTER_BITS - 1
-assert ID_FILTER_BITS & _MASK == 0, "a power of two"
+assert ID_FILTER_BITS & (ID_FILTER_BITS - 1) == 0, "a power of two"
 
 
 class IdFilter:
     """A set of ids, one bit each. Of a fixed size, whatever is added."""
 
-    __slots__ = ("bits",)
+    __slots__ = ("_mask", "bits")
 
     def __init__(self, bits: bytes = b"") -> None:
         """`bits`: as an earlier filter had them; empty for one without ids."""
         self.bits = bytearray(bits) if bits else bytearray(ID_FILTER_BITS // 8)
+        self._mask = 8 * len(self.bits) - 1
 
     def add(self, key: bytes) -> None:
         """The key is in the archive."""
-        bit = zlib.crc32(key) & _MASK
+        bit = zlib.crc32(key) & self._mask
         self.bits[bit >> 3] |= 1 << (bit & 7)
 
     def __contains__(self, key: bytes) -> bool:
         """Whether the key may be in the archive."""
-        bit = zlib.crc32(key) & _MASK
+        bit = zlib.crc32(key) & self._mask
         return bool(self.bits[bit >> 3] >> (bit & 7) & 1)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from ems_service.core.inputs import Cause, OnLoss
+from ems_service.core.inputs import Cause, OnLoss, Submit
 from ems_service.publisher import View
 from ems_service.servicers.event_stream import HEAD_SEQ_FIELD, EventStream
 from ems_service.servicers.opening import _beginning
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from simulation.ems_host import EmsHost
 
 PRINCIPAL = "local"
+
+
+async def _no_wait(given: Submit) -> None:
+    """A dark order without a direction is given one from the price that is there, or is denied."""
 
 
 class Attendant:
@@ -94,8 +98,8 @@ class Attendant:
         self.view = opening.view
         self._cancel_after_seconds = opening.cancel_after_seconds
         context = cast(Any, SimpleNamespace(write=None))
-        nothing = cast(Any, None)
-        self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, nothing, PRINCIPAL)
+        nothing, prices = cast(Any, None), cast(Any, SimpleNamespace(first_price=_no_wait))
+        self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, prices, PRINCIPAL)
         self._trade._client_id = self.view.client_id
         host.returned(self.view.client_id)
         host.engine.put(OnLoss(Cause(PRINCIPAL, self.view.client_id), opening.cancel_after_seconds))
@@ -146,7 +150,7 @@ class Attendant:
         assert self._trade is not None
         with suppress(StopIteration):
             self._trade._take_all(commands, cast(EventStream, self)).send(None)
-            raise AssertionError("only a dark order without a direction waits, and here is none")
+            raise AssertionError("nothing waits here")
 
     def _queued(self, framed: bytes) -> None:
         self._queue.append(framed)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ems_service.convert.record import Record, to_event
 from ems_service.convert.report import order_message
@@ -23,6 +23,8 @@ from paper_broker.core import orders as paper
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.ems.v1.event_pb2 import Event
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
+from simulation import held_checks
+from simulation.ems_archive import EmsArchive
 from simulation.ems_host import JOURNAL_ID
 from simulation.venue import BROKER
 
@@ -40,6 +42,7 @@ _FATES = {
 }
 _CANCEL_ASKED = ("cancel_requested", "cancel_stashed")
 _MODIFY_ASKED = ("modify_requested", "modify_stashed")
+_LEAVES = ("orders", "by_client", "by_ref")
 _STATE_FIELDS = tuple(field.name for field in fields(State))
 _ORDER_FIELDS = tuple(field.name for field in fields(Order))
 
@@ -66,11 +69,16 @@ class _Day:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.state = world.ems.state
         self.records = list(world.ems.disk.records())
+        self.state = State(JOURNAL_ID)
+        """Folded from zero: nothing has left it."""
+        for record in self.records:
+            evolve(self.state, to_event(record, self.state))
         self.public = [(record, _event(record)) for record in self.records if record.public]
         head = world.broker.state.head_broker_seq
         self.said = [BrokerEvent.FromString(event) for _, event in world.broker.store.events(0, head, head + 1)]
+        self.routed = {event.order_id for _, event in self.public if event.HasField("order_routed")}
+        self.ids = {order.order_ref: order.order_id for order in self.state.orders.values()}
         self.orders = {order.order_ref: order for order in self.state.orders.values()}
 
 
@@ -94,21 +102,32 @@ def _check(day: _Day, assertions: dict[str, Callable[[_Day], None]]) -> None:
 
 
 def _folds(day: _Day) -> None:
-    folded = State(JOURNAL_ID)
-    for record in day.records:
-        evolve(folded, to_event(record, folded))
-    unlike = next(_unlike(folded, day.state), None)
+    unlike = next(_unlike(day.state, day.world.ems.state, day.world.ems.archive), None)
     assert unlike is None, unlike
 
 
-def _unlike(folded: State, live: State) -> Iterator[str]:
-    """Where two states differ, in words. Values are compared, and orders by where they are found."""
+def _unlike(folded: State, live: State, archive: EmsArchive) -> Iterator[str]:
+    """Where two states differ, in words. Values are compared, and orders by where they are found. What has left the
+    live one is looked for in the archive.
+    """
+    away = {order_id: order for order_id, order in folded.orders.items() if order_id not in live.orders}
     for name in _STATE_FIELDS:
         here, there = _comparable(getattr(live, name)), _comparable(getattr(folded, name))
-        if here != there:
+        if name in _LEAVES:
+            there = {key: found for key, found in there.items() if found not in away}
+        if name != "exec_ids" and here != there:
             yield f"{name} is {here}, and {there} when folded"
-    for order_id, order in live.orders.items():
-        again = folded.orders[order_id]
+    for account, seqs in folded.exec_ids.items():
+        for exec_id, seq in seqs.items():
+            found = live.exec_ids.get(account, {}).get(exec_id) or archive.execution(account, exec_id)
+            if found != seq:
+                yield f"{exec_id} was applied by {seq}, and {found} is known"
+    for order_id, again in folded.orders.items():
+        archived = archive.by_number(again.number) if order_id in away else None
+        order = archived[0] if archived is not None else live.orders.get(order_id)
+        if order is None:
+            yield f"{order_id} is nowhere"
+            continue
         for name in _ORDER_FIELDS:
             if getattr(order, name) != getattr(again, name):
                 yield f"{order_id}.{name} is {getattr(order, name)}, and {getattr(again, name)} when folded"
@@ -120,7 +139,7 @@ def _all_has_ended(day: _Day) -> None:
     assert not day.world.broker.state.open, f"open at the broker: {list(day.world.broker.state.open)}"
 
 
-def _comparable(value: object) -> object:
+def _comparable(value: object) -> Any:
     """An index of orders by whom it finds: each order is compared once, by its fields."""
     if not isinstance(value, dict):
         return value
@@ -153,11 +172,14 @@ def _same_fate(day: _Day) -> None:
         state, found = order.state, broker.fate(order.order_ref)
         where = f"{order.order_id} is {state.status.name} at the EMS"
         if found is None:
-            unsent = state.status is OrderStatus.DENIED or (
-                state.status is OrderStatus.CANCELED and order.text == "never received by the broker"
+            unsent = (
+                order.order_id not in day.routed
+                or state.status is OrderStatus.DENIED
+                or (state.status is OrderStatus.CANCELED and order.text == "never received by the broker")
             )
             assert unsent, f"{where}, and the broker never had it"
             continue
+        assert order.order_id in day.routed, f"{where}, never routed, and the broker knows it"
         fate = paper.Fate.WORKING if isinstance(found, paper.Order) else found.fate
         assert _FATES.get(state.status) is fate, f"{where}, and {fate.name} at the broker"
         if isinstance(found, paper.Order):
@@ -271,6 +293,14 @@ def _positions_add_up(day: _Day) -> None:
     assert not day.state.mismatches, f"told of {day.state.mismatches}, which is none"
 
 
+def _no_misfires(day: _Day) -> None:
+    assert not day.world.ems.misfires, "; ".join(day.world.ems.misfires)
+
+
+def _groups_end(day: _Day) -> None:
+    held_checks.groups_end(day.records, {record.seq: event for record, event in day.public})
+
+
 # The EMS and its clients.
 
 
@@ -373,6 +403,10 @@ _AT_REST: dict[str, Callable[[_Day], None]] = {
     "what was accepted is decided": _accepted_is_decided,
     "no doubt where no evidence was lost": _nothing_outstanding,
     "each order has one fate at both": _same_fate,
+    "each price fires what it reaches, and nothing else": _no_misfires,
+    "what waits here fires once": lambda day: held_checks.fired_once(day.public),
+    "what waits here is unseen by the broker": lambda day: held_checks.unseen_before(day.public, day.said, day.ids),
+    "a group is told of until it is over": _groups_end,
     "each command has its answer": _heard_back,
     "clients see orders as they stand": _same_view,
 }

@@ -8,10 +8,10 @@ disk too and begins from a snapshot. Invariant: it never uses one id for two ord
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pitline.ems.v1.command_pb2 import Cancel, Command, Modify, OnDisconnect, Open, OrderKey, Submit, View
+from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Command, Modify, OnDisconnect, Open, OrderKey, Submit, View
 from pitline.ems.v1.event_pb2 import Event
 from pitline.ems.v1.trading_service_pb2 import TradeRequest, TradeResponse
-from pitline.types.v1.order_pb2 import Order
+from pitline.types.v1.order_pb2 import EXECUTION_LIVE, ORDER_STATUS_DARK, Order
 from pitline_client.blotter import Blotter
 from pitline_client.intake import Intake, ResumeToken
 from pitline_client.outbox import Outbox
@@ -20,11 +20,12 @@ from pitline_client.views import OrderView
 from simulation.mortal import Crash, Doom, Mortal
 from simulation.network import End, Line
 from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS, Schedule
-from simulation.whims import any_limit_px, any_qty, any_terms
+from simulation.whims import any_limit_px, any_qty, any_selection, any_terms, any_trigger
 
 PAUSE_NS = (20 * MILLISECOND_NS, 150 * MILLISECOND_NS)
 WISHES = {
     "submit": 8, "submit and cancel": 2, "submit and modify": 1, "cancel": 5, "modify": 6, "resubmit": 1, "misuse": 1,
+    "cancel group": 1,
 }  # fmt: skip
 """What a client does, about so often."""
 
@@ -65,7 +66,7 @@ class ClientHost(Mortal):
         """client_order_ids that it lost with its disk before they were answered: nobody asks for them any more."""
         self._on_disconnect = on_disconnect
         self._reach_ems = reach_ems
-        self._named = 0
+        self._named = self._groups = 0
         self._commands = 0
         self._line: Line | None = None
 
@@ -119,7 +120,9 @@ class ClientHost(Mortal):
         submits = list(self.disk.submits.values())
         if wish in ("cancel", "modify") and orders:
             order = dice.choice(orders)
-            self.cancel(order) if wish == "cancel" else self._modify(self._key(order))
+            self.cancel(order) if wish == "cancel" else self._modify(self._key(order), held=order.message)
+        elif wish == "cancel group":
+            self._cancel_group()
         elif wish in ("resubmit", "misuse") and submits:
             again = Submit.FromString(dice.choice(submits))
             if wish == "misuse":
@@ -154,8 +157,22 @@ class ClientHost(Mortal):
         elif wish == "submit and modify":
             self._modify(key)
 
-    def _modify(self, key: OrderKey) -> None:
+    def _cancel_group(self) -> None:
+        """Its own orders and whatever else it may, by a filter or all; some groups have little time."""
+        self._groups += 1
+        group = CancelGroup(group_id=f"{self.name}.{self._groups}", deadline_seconds=self.schedule.dice.choice((1, 30)))
+        any_selection(self.schedule, group.selection, self.name)
+        self._give(Command(cancel_group=group))
+
+    def _modify(self, key: OrderKey, held: Order | None = None) -> None:
         modify, dice = Modify(order=key), self.schedule.dice
+        if held is not None and held.state.status == ORDER_STATUS_DARK and self.schedule.chance(0.6):
+            if self.schedule.chance(0.3):
+                modify.execution = EXECUTION_LIVE
+            else:
+                any_trigger(self.schedule, modify.trigger)
+            self._give(Command(modify=modify))
+            return
         what = dice.randint(1, 3)
         if what & 1:
             modify.order_qty = any_qty(self.schedule)

@@ -10,7 +10,8 @@ from ems_service.convert.record import Record
 class EmsDisk:
     """What outlives the EMS."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal_id: str) -> None:
+        self.journal_id = journal_id
         self.groups: list[list[Record]] = []
         self.kept_after_seq = 0
         """Nothing is ever taken out."""
@@ -29,6 +30,10 @@ class EmsDisk:
         if place == len(self.groups):
             return []
         return [record for record in self.groups[place] if record.seq > after_seq]
+
+    def read_all(self, bytes_max: int, after_seq: int = 0) -> Iterator[Record]:
+        """Everything after a seq, in order."""
+        return (record for record in self.records() if record.seq > after_seq)
 
     def records(self) -> Iterator[Record]:
         """Everything that is stored, in order."""

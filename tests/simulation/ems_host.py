@@ -12,27 +12,36 @@ import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, cast
 
+from ems_service.archive import Archive
+from ems_service.compaction import Kept
 from ems_service.convert.broker import Caller
-from ems_service.convert.record import Record, to_event
-from ems_service.core import doubt
+from ems_service.convert.record import Record
+from ems_service.core import ems
 from ems_service.core.events import Decision, Event, OrderEvent
-from ems_service.core.fold import evolve
 from ems_service.core.inputs import Cause, Disconnected, Input, Started, Submit, TimePassed
 from ems_service.core.order import CancelStage
 from ems_service.core.state import State
 from ems_service.engine import _REQUESTS, Clock, Engine
+from ems_service.folding import folded
+from ems_service.id_filter import IdFilter
 from ems_service.journal import Journal
-from ems_service.limits import RETURN_SECONDS_MIN, TIMER_SECONDS
+from ems_service.limits import LET_GO_MAX, RETURN_SECONDS_MIN, TIMER_SECONDS
 from ems_service.publisher import Publisher
+from ems_service.recall import Recall
 from simulation.attendant import Attendant
 from simulation.broker_caller import BrokerCaller
+from simulation.ems_archive import EmsArchive
 from simulation.ems_disk import EmsDisk
 from simulation.faults import Fault
 from simulation.mortal import Crash, Died, Doom, Mortal
 from simulation.network import End, Line
+from simulation.price_line import PriceLine
 from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS, Schedule
+from simulation.venue import Weather
+from simulation.watchman import Watchman
 
 EMS_ID = "sim"
 JOURNAL_ID = "SIMULATE"
@@ -120,6 +129,22 @@ class _Forgetful(dict[Any, Any]):
         return default
 
 
+class _Recall(Recall):
+    """The real one; the watchman looks on."""
+
+    def __init__(self, archive: Archive, ids: IdFilter, row: int, misfires: list[str]) -> None:
+        super().__init__(archive, ids, row)
+        self.watchman = Watchman(misfires)
+
+    def take_back(self, state: State, given: Input) -> None:
+        super().take_back(state, given)
+        self.watchman.before(state, given)
+
+
+def _unheeded(_: object) -> None:
+    """What was looked at says nothing."""
+
+
 class EmsHost(Mortal):
     """The EMS, over all its lives. `reach_broker` opens a line to the broker, None when nobody answers."""
 
@@ -131,9 +156,14 @@ class EmsHost(Mortal):
         answer_ns: int,
         fault: Fault | None,
         reach_broker: Callable[[End], Line | None],
+        weather: Weather,
     ) -> None:
         super().__init__("ems", schedule, doom)
-        self.disk = EmsDisk()
+        self.disk = EmsDisk(JOURNAL_ID)
+        self.archive = EmsArchive(JOURNAL_ID, forgets_ids=fault is Fault.FORGOTTEN_ID)
+        self._is_compacting = False
+        self.misfires: list[str] = []
+        """What the watchman told."""
         self.durability = durability
         self._starts = 0
         self.fault = fault
@@ -143,6 +173,7 @@ class EmsHost(Mortal):
         self.attendants: dict[str, Attendant] = {}
         self._lines: list[Line] = []
         self._reach_broker = reach_broker
+        self._weather = weather
         self._graces: dict[str, int] = {}
         self.wakes_left: int | None = None
         """How often deadlines are still brought to the core; None: always. What is in doubt is asked about for ever."""
@@ -154,9 +185,15 @@ class EmsHost(Mortal):
         self.begin()
         self._starts += 1
         self.caller = Caller(EMS_ID, f"start-{self._starts}", self.durability)
-        self.state = self._folded()
+        self.state, snapshot_seq = self._folded()
         self.publisher = Publisher(cast(Journal, self.disk), self.state.seq)
-        self.engine = _Engine(self.state, cast(Journal, self), self.publisher, _Clock(self.schedule))
+        archive = self.archive
+        self._snapshot_seq = snapshot_seq
+        ids, row = archive.ids(snapshot_seq), archive.last_row(snapshot_seq)
+        self._recall = _Recall(cast(Archive, archive), ids, row, self.misfires)
+        self.engine = _Engine(self.state, cast(Journal, self), self.publisher, _Clock(self.schedule), self._recall)
+        self.prices = PriceLine(self, self._weather)
+        self.engine.lookout = self.prices
         self.engine.host = self
         self.engine._wake = _Wake(self._woken)
         self.engine.market.awaited = frozenset((BROKER,))
@@ -224,23 +261,58 @@ class EmsHost(Mortal):
             self.grace(client_id, max(seconds, RETURN_SECONDS_MIN))
         self.after(0, MILLISECOND_NS, self.line.call)
 
-    def _folded(self) -> State:
-        state = State(JOURNAL_ID)
-        for record in self.disk.records():
-            evolve(state, to_event(record, state))
+    # What leaves memory, and comes back.
+
+    def compact(self) -> None:
+        """A compaction begins: a process of its own, which may be killed, and is not when the EMS is."""
+        if self._is_compacting:
+            return
+        self._is_compacting = True
+        dice = self.schedule.dice
+        store = self.archive.compaction(self.disk, Kept(dice.randint(0, 6), 0, dice.randint(0, 6)))
+        self.schedule.after(0, 200 * MILLISECOND_NS, lambda: self._compacted(store))
+
+    def let_go(self) -> None:
+        """What the archive has by now leaves memory, as the upkeep does it."""
+        if not self.alive:
+            return
+        recall, newest = self._recall, max(self.archive.snapshots(), default=0)
+        archived = self.archive.after_row(recall.row, LET_GO_MAX)
+        self.engine.look(lambda state: recall.let_orders_go(state, archived), _unheeded)
+        if newest > self._snapshot_seq:
+            self._snapshot_seq = newest
+            up_to_seq = self.archive.executions_up_to_seq(newest)
+            self.engine.look(lambda state: recall.let_executions_go(state, up_to_seq), _unheeded)
+
+    def _compacted(self, store: Callable[[], None]) -> None:
+        self._is_compacting = False
+        if self.schedule.chance(0.2):
+            self.schedule.note("compaction", "is killed")
+            return
+        store()
+        self.schedule.note("compaction", f"stored {self.archive.snapshots()}")
+        self.let_go()
+
+    def _folded(self) -> tuple[State, int]:
+        found = folded(self.disk, cast(Archive, self.archive))
+        state = found.state
         if self.fault is Fault.LOST_STASH:
             for order in state.open_orders.values():
                 if order.state.cancel_stage is CancelStage.STASHED:
                     order.state = replace(order.state, cancel_stage=CancelStage.NONE)
+        if self.fault is Fault.LOST_TRIGGERS:
+            for book in state.dark.books.values():
+                for reach in (book.bid, book.ask, book.last):
+                    reach.up, reach.down = Decimal("Infinity"), Decimal("-Infinity")
         if self.fault is Fault.SKIPPED_EXEC_DEDUPE:
             state.exec_ids = _Forgetful(state.exec_ids)
-        return state
+        return state, found.snapshot_seq
 
     # Deadlines of the core.
 
     def _watch_time(self) -> None:
         """As the engine's `watch_time`, which looks now and then: here it looks when something is due."""
-        deadline_ns = doubt.next_deadline(self.state, self.engine.market)
+        deadline_ns = ems.next_deadline(self.state, self.engine.market)
         if self.wakes_left == 0 or deadline_ns is None:
             return
         if self._watched_ns is not None and self._watched_ns <= deadline_ns:
@@ -252,7 +324,7 @@ class EmsHost(Mortal):
     def _look_at_time(self, watched_ns: int) -> None:
         if self._watched_ns != watched_ns:
             return  # something else was due before that, and was looked at
-        deadline_ns = doubt.next_deadline(self.state, self.engine.market)
+        deadline_ns = ems.next_deadline(self.state, self.engine.market)
         self._watched_ns = None
         if deadline_ns is not None and deadline_ns <= self.schedule.now_ns:
             if self.wakes_left is not None:

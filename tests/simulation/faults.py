@@ -14,5 +14,7 @@ class Fault(Enum):
     EARLY_CURSOR = "the last broker_seq to be told is kept when an event arrives, not with what it led to"
     SKIPPED_EXEC_DEDUPE = "every exec_id is taken for a new one"
     SKIPPED_ID_DEDUPE = "every client_order_id is taken for a new one"
+    LOST_TRIGGERS = "a restart forgets which triggers are nearest"
+    FORGOTTEN_ID = "a restart forgets which ids have left memory"
     LOST_STASH = "a restart forgets the cancels that wait"
     EARLY_FILL = "the paper broker tells before it stores"

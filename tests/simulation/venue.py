@@ -38,6 +38,14 @@ class Weather:
         self._middle = dict.fromkeys(SYMBOLS, MIDDLE_TICKS)
         self._halted: set[str] = set()
 
+    def is_halted(self, symbol: str) -> bool:
+        """Whether nothing is traded in a symbol now."""
+        return symbol in self._halted
+
+    def best(self, symbol: str) -> tuple[int, int]:
+        """Bid and ask of now, ticks."""
+        return self._middle[symbol] - 1, self._middle[symbol] + 1
+
     def books(self, now_ns: int) -> list[MarketChange]:
         """Every book, as it stands: what a broker that starts is fed first."""
         return [self._book(symbol, now_ns) for symbol in SYMBOLS]

@@ -17,7 +17,7 @@ from simulation.faults import Fault
 from simulation.mortal import Crash, Mortal
 from simulation.network import End, Line
 from simulation.schedule import MILLISECOND_NS, NOON_NS, SECOND_NS, NeverAtRest, Schedule
-from simulation.venue import Weather
+from simulation.venue import SYMBOLS, Weather
 
 
 @dataclass(slots=True)
@@ -29,10 +29,12 @@ class Size:
     actions: int
     moves: int
     comparisons: int
+    compactions: int
+    feed_troubles: int
 
 
-WORLD = Size(3 * SECOND_NS, actions=22, moves=40, comparisons=3)
-VILLAGE = Size(SECOND_NS // 2, actions=2, moves=8, comparisons=1)
+WORLD = Size(3 * SECOND_NS, actions=22, moves=40, comparisons=3, compactions=5, feed_troubles=4)
+VILLAGE = Size(SECOND_NS // 2, actions=2, moves=8, comparisons=1, compactions=2, feed_troubles=1)
 """Small enough to die in it at every single commit."""
 
 WAKES_MAX = 100
@@ -83,7 +85,9 @@ class World:
         self._troubles = 0 if appointment else dice.choice((2, 6, 12))
         self.weather = Weather(dice)
         self.broker = BrokerHost(schedule, self, _durability(schedule), fault, _latency(schedule, seed), self.weather)
-        self.ems = EmsHost(schedule, self, _durability(schedule), _answer_ns(schedule), fault, self._reach_broker)
+        self.ems = EmsHost(
+            schedule, self, _durability(schedule), _answer_ns(schedule), fault, self._reach_broker, self.weather
+        )
         self.clients = [
             ClientHost("alice", schedule, self, self._reach_ems, OWN, KEEP),
             ClientHost("bob", schedule, self, self._reach_ems, OWN, dice.choice((KEEP, CANCEL_MINE))),
@@ -116,9 +120,14 @@ class World:
             for _ in range(size.actions):
                 schedule.after(50 * MILLISECOND_NS, size.trouble_ns, client.act)
         for _ in range(size.moves):
-            schedule.after(0, size.trouble_ns, lambda: self.broker.move(self.weather.move(schedule.now_ns)))
+            schedule.after(0, size.trouble_ns, self._move)
         for _ in range(size.comparisons):
             schedule.after(0, size.trouble_ns, self._compare)
+        for _ in range(size.compactions):
+            schedule.after(100 * MILLISECOND_NS, size.trouble_ns, self.ems.compact)
+            schedule.after(100 * MILLISECOND_NS, size.trouble_ns, self.ems.let_go)
+        for _ in range(size.feed_troubles):
+            schedule.after(100 * MILLISECOND_NS, size.trouble_ns, self._trouble_feed)
         for _ in range(self._troubles):
             schedule.after(100 * MILLISECOND_NS, size.trouble_ns, dice.choice((self._cut, self._silence, self._kill)))
         schedule.run(NOON_NS + size.trouble_ns)
@@ -140,6 +149,21 @@ class World:
         if not mortal.alive:
             self.schedule.note(who, "lives")
             mortal.start()
+
+    def _move(self) -> None:
+        """The market moves: the broker hears of it, and later the EMS."""
+        changes = self.weather.move(self.schedule.now_ns)
+        self.broker.move(changes)
+        if self.ems.alive and self.broker.alive:
+            self.ems.prices.moved(changes)
+
+    def _trouble_feed(self) -> None:
+        if not self.ems.alive:
+            return
+        if self.schedule.chance(0.5):
+            self.ems.prices.lose()
+        else:
+            self.ems.prices.fall_silent(self.schedule.dice.choice(SYMBOLS))
 
     def _compare(self) -> None:
         if self.ems.alive:
