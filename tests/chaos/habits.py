@@ -8,9 +8,11 @@ import random
 from collections import deque
 from decimal import Decimal
 
-from pitline.ems.v1.command_pb2 import Cancel, Command, Modify, OrderKey, Submit
+from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Command, Modify, OrderKey, Submit
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.types.v1.order_pb2 import (
+    EXECUTION_ALERT,
+    EXECUTION_DARK,
     ORD_TYPE_LIMIT,
     ORD_TYPE_MARKET,
     ORDER_STATUS_CANCELED,
@@ -18,12 +20,16 @@ from pitline.types.v1.order_pb2 import (
     ORDER_STATUS_EXPIRED,
     ORDER_STATUS_FILLED,
     ORDER_STATUS_REJECTED,
+    ORDER_STATUS_TRIGGERED,
     SIDE_BUY,
     SIDE_SELL,
     TIME_IN_FORCE_DAY,
     TIME_IN_FORCE_FOK,
     TIME_IN_FORCE_GTC,
     TIME_IN_FORCE_IOC,
+    TRIGGER_DIRECTION_DOWN,
+    TRIGGER_DIRECTION_UNSPECIFIED,
+    TRIGGER_DIRECTION_UP,
     OrderState,
     OrderTerms,
 )
@@ -36,6 +42,7 @@ ENDED = frozenset(
         ORDER_STATUS_REJECTED,
         ORDER_STATUS_DENIED,
         ORDER_STATUS_EXPIRED,
+        ORDER_STATUS_TRIGGERED,
     )
 )
 """Statuses of an order that has ended."""
@@ -45,8 +52,15 @@ ACCOUNTS = ("paper.main", "paper.alt")
 MIDDLE = Decimal(100)
 """The price around which the market moves."""
 
+SPREAD = Decimal("0.1")
+LAST_BID = MIDDLE - SPREAD / 2
+"""What the market quotes at the end: whatever that fires must have fired."""
+
 _OPEN_MAX = 25
 """Open orders of one trader, so that recoveries and snapshots stay as large as on a desk."""
+
+_GROUP_SECONDS = 600
+"""Deadline of a group: longer than a run takes to come to rest, so that the last member is waited for."""
 
 _RECENT_MAX = 50
 """Submits that may be asked for again."""
@@ -55,13 +69,14 @@ _RECENT_MAX = 50
 class Habits:
     """One trader. `client_id` names its orders."""
 
-    def __init__(self, client_id: str, account: str, chance: random.Random) -> None:
+    def __init__(self, client_id: str, account: str, chance: random.Random, *, groups: bool = False) -> None:
         self.client_id = client_id
         self.unanswered: dict[str, Submit] = {}
         """Submits that no event has answered yet."""
         self._account = account
         self._chance = chance
-        self._numbered = 0
+        self._numbered = self._groups_numbered = 0
+        self._groups = groups
         self._open: dict[str, None] = {}
         self._recent: deque[Submit] = deque(maxlen=_RECENT_MAX)
         self._journal_id = ""
@@ -81,6 +96,8 @@ class Habits:
                 self._numbered = number
                 self._recent.append(submit)
                 self.unanswered[submit.client_order_id] = submit
+        elif command.HasField("cancel_group"):
+            self._groups_numbered = max(self._groups_numbered, int(command.cancel_group.group_id.rpartition("-")[2]))
 
     def note(self, event: Event) -> None:
         """This happened."""
@@ -103,6 +120,8 @@ class Habits:
 
     def next_commands(self) -> list[Command]:
         """What to do now: one command, or two that belong together."""
+        if self._groups and self._chance.random() < 0.01:
+            return [self._cancel_group()]
         drawn = self._chance.random()
         if len(self._open) >= _OPEN_MAX:
             drawn = 0.4 + drawn * 0.4
@@ -148,7 +167,28 @@ class Habits:
         )
         if chance.random() < 0.05:
             terms.ord_type, terms.limit_px, terms.time_in_force = ORD_TYPE_MARKET, "", TIME_IN_FORCE_IOC
+        elif terms.time_in_force in (TIME_IN_FORCE_GTC, TIME_IN_FORCE_DAY) and chance.random() < 0.25:
+            self._hold(terms)
         return Submit(client_order_id=f"{self.client_id}-{self._numbered + 1}", terms=terms)
+
+    def _hold(self, terms: OrderTerms) -> None:
+        """Dark, mostly, or an alert; some take their direction from the price of now."""
+        chance = self._chance
+        terms.execution = EXECUTION_DARK if chance.random() < 0.75 else EXECUTION_ALERT
+        terms.trigger.price = self._price()
+        terms.trigger.direction = chance.choices(
+            (TRIGGER_DIRECTION_UP, TRIGGER_DIRECTION_DOWN, TRIGGER_DIRECTION_UNSPECIFIED), (9, 9, 2)
+        )[0]
+        if terms.execution == EXECUTION_DARK and chance.random() < 0.5:
+            terms.limit_px = ""  # the price that fires it gives one
+
+    def _cancel_group(self) -> Command:
+        """All of its own, or those of a symbol."""
+        group = CancelGroup(group_id=f"{self.client_id}-{self._groups_numbered + 1}", deadline_seconds=_GROUP_SECONDS)
+        group.selection.client_ids.append(self.client_id)
+        if self._chance.random() < 0.5:
+            group.selection.symbols.append(self._chance.choice(SYMBOLS))
+        return Command(cancel_group=group)
 
     def _price(self) -> str:
         return f"{(MIDDLE + Decimal(self._chance.randint(-150, 150)) / 100).normalize():f}"

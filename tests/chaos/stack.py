@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc.aio
 
-from chaos.habits import MIDDLE, SYMBOLS
+from chaos.habits import LAST_BID, MIDDLE, SPREAD, SYMBOLS
 from chaos.programs import Program, free_port
 from chaos.proxy import Proxy
 from pitline.ems.v1.admin_service_pb2 import GetStatusRequest, GetStatusResponse
@@ -19,8 +19,10 @@ from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
 from pitline.ems.v1.event_pb2 import BROKER_STATE_UP
 from pitline.ems.v1.trading_service_pb2 import ListOrdersRequest
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceStub
+from pitline.types.v1.market_pb2 import FEED_STATE_FRESH
 from pitline.types.v1.order_pb2 import (
     IN_DOUBT_UNSPECIFIED,
+    ORDER_STATUS_DARK,
     ORDER_STATUS_PARTIALLY_FILLED,
     ORDER_STATUS_WORKING,
 )
@@ -38,6 +40,9 @@ TRADERS = {
 RATE = 90.0
 """Commands per client and second: together above 300 with what chaos takes of it."""
 
+QUIET = "quiet"
+"""A file in the folder of a run: nothing new is to be asked for."""
+
 _QUOTE_SECONDS = 0.15
 _ASK_SECONDS_MAX = 0.5
 
@@ -54,9 +59,8 @@ class Stack:
     market: asyncio.Task[None]
 
     def fall_silent(self) -> None:
-        """Traders ask for nothing more, and the market stands still."""
-        (self.folder / "quiet").touch()
-        self.market.cancel()
+        """Traders ask for nothing more, and the market quotes the same again and again."""
+        (self.folder / QUIET).touch()
 
     async def status(self) -> GetStatusResponse | None:
         """What the EMS says of itself; None while it does not answer."""
@@ -80,7 +84,9 @@ class Stack:
             orders = (await self.trading.ListOrders(request, timeout=_ASK_SECONDS_MAX)).orders
         except grpc.aio.AioRpcError:
             return None
-        still = (ORDER_STATUS_WORKING, ORDER_STATUS_PARTIALLY_FILLED)
+        if any(feed.consumers and feed.state != FEED_STATE_FRESH for feed in status.feeds):
+            return None
+        still = (ORDER_STATUS_DARK, ORDER_STATUS_WORKING, ORDER_STATUS_PARTIALLY_FILLED)
         waits = any(
             order.state.status not in still
             or order.state.in_doubt != IN_DOUBT_UNSPECIFIED
@@ -112,7 +118,7 @@ async def stack(folder: Path, ems_module: tuple[str, ...]) -> AsyncGenerator[Sta
             arguments += ["--clients", ",".join(client_ids), *(["--raw"] if name == "raw" else [])]
             programs[name] = Program(name, tuple(arguments), {}, folder / f"{name}.txt")
         proxies = {"clients": clients, "broker": broker}
-        market = asyncio.create_task(_move_market(f"127.0.0.1:{paper_port}"))
+        market = asyncio.create_task(_move_market(f"127.0.0.1:{paper_port}", (folder / QUIET).exists))
         running = Stack(folder, programs, proxies, AdminServiceStub(channel), TradingServiceStub(channel), market)
         try:
             for program in programs.values():
@@ -140,18 +146,20 @@ def _paper_settings(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-async def _move_market(address: str) -> None:
-    """Quotes wander around the middle; a broker that is away misses them."""
+async def _move_market(address: str, is_quiet: Callable[[], bool]) -> None:
+    """Quotes wander around the middle, and stand there once it is quiet; a broker that is away misses them."""
     chance, market = random.Random(1), ScriptedMarket(address)
     try:
         while True:
             for symbol in SYMBOLS:
-                bid = MIDDLE + Decimal(chance.randint(-60, 50)) / 100
+                bid = LAST_BID if is_quiet() else MIDDLE + Decimal(chance.randint(-60, 50)) / 100
                 with contextlib.suppress(grpc.aio.AioRpcError):
+                    if not is_quiet() and chance.random() < 0.2:
+                        await market.trade(symbol, str(bid + Decimal(chance.randint(-10, 20)) / 100))
                     await market.quote(
                         symbol,
                         bid=str(bid),
-                        ask=str(bid + Decimal("0.1")),
+                        ask=str(bid + SPREAD),
                         bid_qty=str(chance.randint(3, 20)),
                         ask_qty=str(chance.randint(3, 20)),
                     )

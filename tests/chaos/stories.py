@@ -7,15 +7,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from chaos.habits import ENDED
-from pitline.ems.v1.event_pb2 import FILL_FLAG_QUARANTINED, Event, FillFlag
+from chaos.habits import ENDED, LAST_BID, SPREAD
+from pitline.ems.v1.event_pb2 import FILL_FLAG_QUARANTINED, Event, FillFlag, GroupStatus
 from pitline.types.v1.order_pb2 import (
+    EXECUTION_DARK,
     IN_DOUBT_UNSPECIFIED,
+    ORDER_STATUS_DARK,
     ORDER_STATUS_FILLED,
     ORDER_STATUS_PENDING_CANCEL,
     ORDER_STATUS_PENDING_NEW,
     ORDER_STATUS_PENDING_REPLACE,
     SIDE_BUY,
+    TRIGGER_DIRECTION_UP,
     OrderState,
     OrderStatus,
     OrderTerms,
@@ -38,6 +41,8 @@ class Story:
     broker_order_ids: set[str] = field(default_factory=set[str])
     filled: Decimal = Decimal(0)
     stash_waits: bool = False
+    fired: int = 0
+    """How often its trigger did."""
 
     limits: list[Decimal] = field(default_factory=list[Decimal])
     """Every limit price that was asked for: a fill may be at any of them, or better."""
@@ -69,6 +74,15 @@ def _as_asked_for(story: Story, signed_qty: Decimal, price: Decimal) -> bool:
     return signed_qty < 0 and (not story.limits or price >= min(story.limits))
 
 
+def _fires_at_last(terms: OrderTerms) -> bool:
+    """Whether the quote of the end reaches the trigger of a dark order."""
+    if terms.execution != EXECUTION_DARK:
+        return False  # alerts wait for trades
+    price = LAST_BID + SPREAD if terms.side == SIDE_BUY else LAST_BID
+    trigger_px = Decimal(terms.trigger.price)
+    return price >= trigger_px if terms.trigger.direction == TRIGGER_DIRECTION_UP else price <= trigger_px
+
+
 class Stories:
     """Every order of a journal. `faults` are (check, what is wrong)."""
 
@@ -80,6 +94,8 @@ class Stories:
         """As the EMS says, by (account, symbol)."""
         self.sums: Counter[tuple[str, str]] = Counter()
         """Opening positions and fills, added up."""
+        self.groups: dict[tuple[str, str], GroupStatus] = {}
+        """The last that was told, by (client_id, group_id)."""
         self.faults: list[tuple[str, str]] = []
         self._by_client: dict[tuple[str, str], str] = {}
         self._exec_ids: set[tuple[str, str]] = set()
@@ -94,6 +110,11 @@ class Stories:
                 position = event.position_adopted.position
                 self.positions[position.account, position.symbol] = Decimal(position.signed_qty)
                 self.sums[position.account, position.symbol] += Decimal(position.signed_qty)  # pyright: ignore
+            case "group_status":
+                key = (event.client_id, event.group_status.group_id)
+                if key in self.groups and self.groups[key].finished:
+                    self._wrong("groups are told of", f"{key} was over, and is told of, seq {event.seq}")
+                self.groups[key] = event.group_status
             case _:
                 pass
         story = self._of(event) if event.order_id else None
@@ -110,8 +131,16 @@ class Stories:
                 self._wrong("quiesced", f"{story} still waits for an answer")
             if story.stash_waits and not story.ended:
                 self._wrong("stash kept", f"{story}: its stashed cancel never left")
+            if state.status == ORDER_STATUS_DARK and (story.broker_order_ids or story.filled):
+                self._wrong("hidden", f"{story} is dark, and is {sorted(story.broker_order_ids)} at the broker")
+            if state.status == ORDER_STATUS_DARK and _fires_at_last(story.terms):
+                self._wrong("fires", f"{story} waits for {story.terms.trigger.price}, which the market has reached")
             if story.filled != Decimal(state.cum_qty):
                 self._wrong("fills add up", f"{story}: fills of {story.filled}")
+        for (client_id, group_id), told in self.groups.items():
+            answered = told.canceled + told.refused + told.too_late
+            if not told.finished or told.pending or answered != told.total:
+                self._wrong("groups are told of", f"{client_id}'s {group_id}: {told}")
         for key, total in self.sums.items():
             if self.positions.get(key, Decimal(0)) != total:
                 self._wrong("positions add up", f"{key}: position {self.positions.get(key)}, sum of fills {total}")
@@ -160,6 +189,14 @@ class Stories:
             self._wrong("one fate", f"{story} went on as {OrderStatus.Name(event.state.status)}, seq {event.seq}")
         story.state = event.state
         match event.WhichOneof("change"):
+            case "dark_opened" | "alert_opened" | "dark_modified" as change:
+                story.terms = getattr(event, change).terms
+                if story.fired:
+                    self._wrong("fires once", f"{story} waits again, seq {event.seq}")
+            case "dark_triggered" | "alert_triggered":
+                story.fired += 1
+                if story.fired > 1 or not story.terms.HasField("trigger"):
+                    self._wrong("fires once", f"{story} fired, seq {event.seq}")
             case "order_routed":
                 story.terms = event.order_routed.terms
                 story.ask(story.terms)

@@ -36,12 +36,13 @@ HEARTBEAT_SECONDS = 1
 class Trading:
     """What both kinds of client share: the habits, the log, the pace, and when to fall silent or leave."""
 
-    def __init__(self, client_id: str, folder: Path, per_second: float, stop: asyncio.Event) -> None:
+    def __init__(self, client_id: str, folder: Path, per_second: float, stop: asyncio.Event, *, groups: bool) -> None:
         path = folder / f"{client_id}.log"
         self.book = Logbook(path)
         # The name alone would make a killed trader do the same again and again.
         seed = f"{client_id} {path.stat().st_size}"
-        self.habits = Habits(client_id, ACCOUNTS[sum(client_id.encode()) % len(ACCOUNTS)], random.Random(seed))
+        account = ACCOUNTS[sum(client_id.encode()) % len(ACCOUNTS)]
+        self.habits = Habits(client_id, account, random.Random(seed), groups=groups)
         for entry in entries(path):
             if isinstance(entry, Command):
                 self.habits.asked(entry)
@@ -151,7 +152,7 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with asyncio.TaskGroup() as tasks:
         for client_id in asked.clients.split(","):
-            trading = Trading(client_id, asked.folder, asked.rate, stop)
+            trading = Trading(client_id, asked.folder, asked.rate, stop, groups=asked.raw)
             run = RawTrader(asked.ems, trading, TICK_SECONDS).run() if asked.raw else trade(asked.ems, trading)
             tasks.create_task(run)
 
