@@ -36,9 +36,9 @@ class Compacted:
 class Kept:
     """What of the past stays in memory: ended orders by number and age, executions by number."""
 
-    orders: int = ENDED_ORDERS_KEPT
-    seconds: int = ENDED_SECONDS_KEPT
-    executions: int = EXEC_IDS_KEPT
+    orders: int
+    seconds: int
+    executions: int
 
 
 class LeftOut(NamedTuple):
@@ -61,7 +61,8 @@ def compact(data_dir: Path) -> Compacted:
         found = folded(reader, archive, reader.last_seq())
         ids, executions_up_to_seq = archive.ids(found.snapshot_seq), archive.executions_up_to_seq(found.snapshot_seq)
         archive.close()
-        left_out = leave_out(found.state, ids, executions_up_to_seq, Kept())
+        kept = Kept(ENDED_ORDERS_KEPT, ENDED_SECONDS_KEPT, EXEC_IDS_KEPT)
+        left_out = leave_out(found.state, ids, executions_up_to_seq, kept)
         store_snapshot(data_dir, found.state, ids, *left_out)
         reader.close()
     finally:
