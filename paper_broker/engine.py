@@ -35,23 +35,26 @@ from paper_broker.limits import (
     TRIM_EVENTS_MIN,
 )
 from paper_broker.quotes import QuoteBoard
-from paper_broker.session import Recovery, Session
 from paper_broker.store import Store
 from pitline.broker.v1 import event_pb2, request_pb2
+from pitline_rpc.attached import Recovery, Session
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
+
+EmsSession = Session[request_pb2.Hello]
+"""A trades stream, and what its EMS said in hello."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class _Attach:
-    session: Session
+    session: EmsSession
 
 
 @dataclass(slots=True)
 class _Ask:
-    session: Session
+    session: EmsSession
     requests: Sequence[Request]
 
 
@@ -100,7 +103,7 @@ class Engine:
         self._build = build
         self._commit_in_thread = commit_in_thread
         self._inbox: asyncio.Queue[_Item] = asyncio.Queue(INBOX_ITEMS_MAX)
-        self._attached: Session | None = None
+        self._attached: EmsSession | None = None
         self._acked_seq = 0
         self._venue = Venue(
             state,
@@ -117,7 +120,7 @@ class Engine:
         """A `_TimePassed` is in the inbox already."""
         # Of the group that is being gathered:
         self._gathering = Gathering(state, listings, wall_now_ns)
-        self._leaving: list[tuple[Session, bytes | Recovery]] = []
+        self._leaving: list[tuple[EmsSession, bytes | Recovery]] = []
         self._moved: list[asyncio.Future[None]] = []
 
     @property
@@ -125,11 +128,11 @@ class Engine:
         """The last event's number."""
         return self._state.head_broker_seq
 
-    async def attach(self, session: Session) -> None:
+    async def attach(self, session: EmsSession) -> None:
         """Attach the session, if its hello allows; it is begun, or ended with the reason. Waits for room only."""
         await self._inbox.put(_Attach(session))
 
-    async def ask(self, session: Session, requests: Sequence[Request]) -> None:
+    async def ask(self, session: EmsSession, requests: Sequence[Request]) -> None:
         """Requests of a session, taken in order; dropped when it is not attached. Waits for room only."""
         await self._inbox.put(_Ask(session, requests))
 
@@ -206,7 +209,7 @@ class Engine:
         else:
             self._under_way.clear()
 
-    def _answer(self, session: Session, request: Request) -> None:
+    def _answer(self, session: EmsSession, request: Request) -> None:
         match request:
             case Submit() | Unreadable() | Cancel() | Modify() | UnreadableModify():
                 self._venue.ask(request)
@@ -226,7 +229,7 @@ class Engine:
         if self._attached is not None and not self._attached.gone:
             self._leaving += [(self._attached, frame(event)) for event in told]
 
-    def _stored(self, session: Session, broker_seq: int) -> None:
+    def _stored(self, session: EmsSession, broker_seq: int) -> None:
         broker_seq = min(broker_seq, self.head_broker_seq)
         key = _journal(session.hello)
         self._remember(key, self._journals[key].stored(broker_seq))
@@ -234,7 +237,7 @@ class Engine:
             self._acked_seq = broker_seq
             self._gathering.group.trim_to = broker_seq
 
-    def _tell(self, session: Session, event: event_pb2.BrokerEvent) -> None:
+    def _tell(self, session: EmsSession, event: event_pb2.BrokerEvent) -> None:
         self._leaving.append((session, frame(event.SerializeToString())))
 
     def _tell_fate_to_attached(self, order_ref: str) -> None:
@@ -242,7 +245,7 @@ class Engine:
         assert session is not None, "what another session asked was dropped when this one was attached"
         self._tell(session, wire.ref_state(order_ref, self._state.fate(order_ref)))
 
-    def _report(self, session: Session, what: request_pb2.ReportKind.ValueType) -> None:
+    def _report(self, session: EmsSession, what: request_pb2.ReportKind.ValueType) -> None:
         match what:
             case request_pb2.REPORT_KIND_OPEN_ORDERS:
                 for order in self._state.open.values():
@@ -269,7 +272,7 @@ class Engine:
 
     # Who is attached.
 
-    def _attach(self, session: Session) -> None:
+    def _attach(self, session: EmsSession) -> None:
         hello, before = session.hello, self._attached
         key = _journal(hello)
         known = self._journals.get(key, UNKNOWN)
@@ -304,8 +307,8 @@ class Engine:
         standing = [*fates, *foreign, *self._positions(), *self._balances(), wire.recover_end(head)]
         return Recovery(
             hello_ack=ack.SerializeToString(),
-            after_broker_seq=hello.last_broker_seq if hello.HasField("last_broker_seq") else head,
-            head_broker_seq=head,
+            after_seq=hello.last_broker_seq if hello.HasField("last_broker_seq") else head,
+            head_seq=head,
             standing=[event.SerializeToString() for event in standing],
         )
 

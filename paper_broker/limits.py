@@ -4,27 +4,12 @@ INBOX_ITEMS_MAX = 1_024
 """Items (batches of requests, batches of market changes) that wait for the engine, and so the most that one commit
 holds. At the bound the market waits and the trades stream is not read: the EMS feels it as flow control."""
 
-TRADES_BACKLOG_BYTES_MAX = 64 * 1024 * 1024
-"""Events encoded for the EMS that it has not taken. Beyond it the stream ends RESOURCE_EXHAUSTED; everything stays in
-the log, and the EMS continues from its cursor."""
-
 QUOTES_BACKLOG_BYTES_MAX = 16 * 1024 * 1024
 """Updates encoded for one Quotes stream that were not taken: about 200,000. Beyond it the stream ends
 RESOURCE_EXHAUSTED: updates are never dropped silently, and a new stream begins with the last state."""
 
 QUOTES_BACKLOG_PACED_BYTES = 1024 * 1024
 """Backlog of any Quotes stream at which a market that is played as quickly as it is taken waits for that stream."""
-
-SILENCE_TICK_SECONDS = 0.5
-SILENCE_TICKS_MAX = 5
-"""Looks at an attached EMS that owes heartbeats, one every half second; after so many in silence its stream ends: its
-line may be half open, and a new one must not be refused for it."""
-
-REPLAY_EVENTS = 1_000
-"""Events read from the log at once for an EMS that catches up; the next are read when those are on their way."""
-
-REPLAY_BACKLOG_BYTES = 1024 * 1024
-"""Unsent bytes at which the replay of missed events waits: a catch-up of any length stays small in memory."""
 
 TRIM_EVENTS_MIN = 1_000
 """Acknowledged events that gather before they are deleted, so that not every acknowledgment costs a deletion. The log

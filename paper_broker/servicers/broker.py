@@ -18,7 +18,6 @@ from paper_broker.engine import Engine
 from paper_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX, NAME_LENGTH_MAX
 from paper_broker.quotes import QuoteBoard
 from paper_broker.servicers import bars
-from paper_broker.session import ReadEvents, Session
 from pitline.broker.v1.broker_service_pb2 import (
     GetCapabilitiesRequest,
     GetCapabilitiesResponse,
@@ -31,6 +30,7 @@ from pitline.broker.v1.broker_service_pb2 import (
     TradesRequest,
 )
 from pitline.broker.v1.request_pb2 import Hello
+from pitline_rpc.attached import ReadEvents, Session
 from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 

@@ -17,14 +17,14 @@ PURE = {
 CLOCKS = {"now", "utcnow", "today"}
 
 
-@pytest.fixture(params=["ems_service", "paper_broker"])
+@pytest.fixture(params=["ems_service", "paper_broker", "broker_adapters/fix"])
 def core(request: pytest.FixtureRequest) -> Path:
     """The folder of a core, once for each."""
     return ROOT / str(request.param) / "core"
 
 
 def test_a_core_imports_rules_only(core: Path) -> None:
-    own = f"{core.parent.name}.core"
+    own = ".".join(core.relative_to(ROOT).parts)
     assert (core / "__init__.py").exists()
     foreign = [
         f"{path.relative_to(ROOT)}: {module}"

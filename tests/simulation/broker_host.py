@@ -19,17 +19,17 @@ from paper_broker.core.accounts import Account
 from paper_broker.core.feed import MarketChange
 from paper_broker.core.rules import Rules
 from paper_broker.core.state import State
-from paper_broker.engine import Engine, _Ask, _Attach, _Item, _Move, _TimePassed
+from paper_broker.engine import EmsSession, Engine, _Ask, _Attach, _Item, _Move, _TimePassed
 from paper_broker.journals import JournalKey, KnownJournal
 from paper_broker.latency import Latency
 from paper_broker.limits import ENDED_ORDERS_IN_MEMORY
 from paper_broker.quotes import QuoteBoard
 from paper_broker.servicers.broker import _hello, _read_batch
-from paper_broker.session import Recovery, Session
 from paper_broker.store import Store, _prepare
 from pitline.broker.v1.broker_service_pb2 import TradesRequest
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.broker.v1.request_pb2 import Hello
+from pitline_rpc.attached import Recovery
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
 from simulation.ems_host import COMMIT_NS
@@ -123,11 +123,11 @@ class BrokerHost(Mortal):
         """A stream has said hello."""
         self._sessions = [session for session in self._sessions if not session.gone]
         self._sessions.append(session)
-        self._put(_Attach(cast(Session, session)))
+        self._put(_Attach(cast(EmsSession, session)))
 
     def ask(self, session: "_Session", requests: Sequence[Request]) -> None:
         """Requests of a stream."""
-        self._put(_Ask(cast(Session, session), requests))
+        self._put(_Ask(cast(EmsSession, session), requests))
 
     def move(self, changes: Sequence[MarketChange]) -> None:
         """The market moves."""
@@ -288,7 +288,7 @@ class _Session:
         """It is attached."""
         self._host.sending()
         self._queued(frame(recovery.hello_ack))
-        self._plan(lambda: self._replay(recovery, recovery.after_broker_seq))
+        self._plan(lambda: self._replay(recovery, recovery.after_seq))
 
     def put(self, framed: bytes) -> None:
         """An event, framed; held back until recovery is over."""
@@ -309,7 +309,7 @@ class _Session:
         self._queue.clear()
 
     def _replay(self, recovery: Recovery, cursor: int) -> None:
-        page = self._host.store.events(cursor, recovery.head_broker_seq, 3)
+        page = self._host.store.events(cursor, recovery.head_seq, 3)
         for _, event in page:
             self._queued(frame(event))
         if page:

@@ -82,7 +82,7 @@ class Subprocess:
 
     def __init__(self, module: str, prefix: str, settings: Mapping[str, str], log: Path) -> None:
         self._module = module
-        self._port = _free_port()
+        self._port = free_port()
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PITLINE_")},
             **{f"{prefix}{name}": value for name, value in settings.items()},
@@ -139,7 +139,8 @@ class Subprocess:
         await program.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

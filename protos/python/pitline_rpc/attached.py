@@ -1,59 +1,69 @@
-"""One trades dialogue as seen from inside: who is attached, what it missed, and what goes out to it.
+"""A stream whose peer catches up with a log before it is live: what it missed, what stands, and then what happens.
 
-Made by the trades servicer, attached by the engine. Invariant: out go the hello_ack, the events missed, what stands,
-the end of recovery, and then every event from there on, without a gap and each once.
+Servers of a log make one a stream; their engine attaches it. Invariant: out go the answer to its hello, the events that
+it missed, what stands, and then every event from there on, without a gap and each once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import grpc
 
-from paper_broker.limits import (
-    REPLAY_BACKLOG_BYTES,
-    REPLAY_EVENTS,
-    SILENCE_TICK_SECONDS,
-    SILENCE_TICKS_MAX,
-    TRADES_BACKLOG_BYTES_MAX,
-)
-from pitline.broker.v1 import request_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 
+HelloT = TypeVar("HelloT")
+
+BACKLOG_BYTES_MAX = 64 * 1024 * 1024
+"""Events encoded for a peer that it has not taken. Beyond it the stream ends RESOURCE_EXHAUSTED; everything stays in
+the log, and the peer continues from its cursor."""
+
+SILENCE_TICK_SECONDS = 0.5
+SILENCE_TICKS_MAX = 5
+"""Looks at an attached peer that owes heartbeats, one every half second; after so many in silence its stream ends: its
+line may be half open, and a new one must not be refused for it."""
+
+REPLAY_EVENTS = 1_000
+"""Events read from the log at once for a peer that catches up; the next are read when those are on their way."""
+
+REPLAY_BACKLOG_BYTES = 1024 * 1024
+"""Unsent bytes at which the replay of missed events waits: a catch-up of any length stays small in memory."""
+
 ReadEvents = Callable[[int, int, int], list[tuple[int, bytes]]]
-"""(after, up_to, limit) to stored (broker_seq, event), oldest first."""
+"""(after, up_to, limit) to stored (seq, event), oldest first."""
 
 
 @dataclass(slots=True)
 class Recovery:
-    """What an attached EMS is told before it is live; taken at one point of the log."""
+    """What an attached peer is told before it is live; taken at one point of the log."""
 
     hello_ack: bytes
-    after_broker_seq: int
-    head_broker_seq: int
+    after_seq: int
+    head_seq: int
     """Events after the one and up to the other are read from the log."""
     standing: list[bytes]
-    """Fates of its open orders, positions, cash, and the end of recovery."""
+    """What stands now, and the end of recovery."""
 
 
-class Session:
-    """The EMS that a Trades stream belongs to."""
+class Session(Generic[HelloT]):
+    """The peer that a stream belongs to, and what it said in its hello."""
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]], hello: request_pb2.Hello) -> None:
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], hello: HelloT) -> None:
         self.hello = hello
-        self.out = Outbound(write, TRADES_BACKLOG_BYTES_MAX)
+        self.out = Outbound(write, BACKLOG_BYTES_MAX)
         self.gone = False
-        """The stream is over: another EMS may attach."""
+        """The stream is over: another peer may attach."""
         self._recovery: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
         self._held: list[bytes] | None = []
         self._held_bytes = 0
         self._silent_ticks: int | None = None
-        """Since the EMS said something; None until its first request."""
+        """Since the peer said something; None until its first request."""
 
     def begin(self, recovery: Recovery) -> None:
-        """The EMS is attached; what is put from now on comes after this."""
+        """The peer is attached; what is put from now on comes after this."""
         if not self._recovery.done():  # its task may be gone already
             self._recovery.set_result(recovery)
 
@@ -66,17 +76,17 @@ class Session:
             return
         self._held.append(framed)
         self._held_bytes += len(framed)
-        if self._held_bytes > TRADES_BACKLOG_BYTES_MAX:
+        if self._held_bytes > BACKLOG_BYTES_MAX:
             self.out.end_too_slow()
             self._held.clear()
             self._held_bytes = 0
 
     def heard(self) -> None:
-        """The EMS said something. Once it has, after its hello, it owes heartbeats."""
+        """The peer said something. Once it has, after its hello, it owes heartbeats."""
         self._silent_ticks = 0
 
     async def watch_silence(self) -> None:
-        """End the stream of an EMS that is silent for too long: its line may be half open. By ticks, so that a time in
+        """End the stream of a peer that is silent for too long: its line may be half open. By ticks, so that a time in
         which this process itself stood still counts as one.
         """
         while True:
@@ -86,7 +96,7 @@ class Session:
             self._silent_ticks += 1
             if self._silent_ticks >= SILENCE_TICKS_MAX:
                 seconds = SILENCE_TICKS_MAX * SILENCE_TICK_SECONDS
-                text = f"the EMS was silent for {seconds:g} s"
+                text = f"the peer was silent for {seconds:g} s"
                 self.out.end(Refused(grpc.StatusCode.UNAVAILABLE, "HEARTBEAT_MISSED", text))
                 return
 
@@ -94,8 +104,8 @@ class Session:
         """Wait to be attached, send what was missed and what stands, and go live."""
         recovery = await self._recovery
         self.out.put(frame(recovery.hello_ack))
-        cursor = recovery.after_broker_seq
-        while page := read_events(cursor, recovery.head_broker_seq, REPLAY_EVENTS):
+        cursor = recovery.after_seq
+        while page := read_events(cursor, recovery.head_seq, REPLAY_EVENTS):
             for _, event in page:
                 self.out.put(frame(event))
             cursor = page[-1][0]

@@ -1,0 +1,1 @@
+"""Both ways between the messages of `pitline.broker.v1` and the core."""

@@ -1,0 +1,1 @@
+"""What the FIX adapter serves."""
