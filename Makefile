@@ -4,6 +4,8 @@
 #   make chaos     a stack under load, KILLS=20 processes of it killed, SEED=1; what its parts wrote is compared
 #   make check    lint, format, types, who imports whom, contract, stubs, reference
 #   make bench    what the EMS costs beyond bare floors, minutes; bench-quick is rougher, under one
+#   make fix-deps QuickFIX and its programs, for the FIX adapter and its tests; builds for minutes, once
+#   make chaos-fix  KILLS=200 kills of FIX adapters under load, QuickFIX's own book as the witness
 #   make simulate everything on virtual time, SEEDS of them; SEED=n plays one with its trace
 #   make protos   stubs from the contract
 #   make up down  the stack in containers
@@ -18,7 +20,9 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := .venv/ready
 
-.PHONY: demo test chaos simulate check bench bench-quick protos up down lock install
+FIX_READY := .venv/fix-ready
+
+.PHONY: demo test chaos chaos-fix fix-deps simulate check bench bench-quick protos up down lock install
 
 demo: $(READY)
 	@$(BIN)/python clients/demo/run.py --market "$(MARKET)"
@@ -28,6 +32,14 @@ test: $(READY)
 
 chaos: $(READY)
 	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR $(BIN)/python -m chaos --kills $(KILLS) --seed $(or $(SEED),1)
+
+chaos-fix: $(FIX_READY)
+	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR $(BIN)/python -m chaos.fix_run --kills $(KILLS) --seed $(or $(SEED),1)
+
+fix-deps: $(FIX_READY)
+
+$(FIX_READY): $(READY) .ci/fix-deps
+	@.ci/fix-deps && touch $@
 
 check: $(READY)
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ async def main(stop: asyncio.Event) -> None:
         prog="broker_adapters.fix", description="A FIX session that serves pitline.broker.v1."
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; PITLINE_FIX_… variables are over it")
+    faulthandler.enable()  # QuickFIX is C++: should it die, it says where
     settings = load(FixSettings, parser.parse_args().config)
     configure("fix_adapter")
     async with serving(settings):

@@ -11,6 +11,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -141,6 +142,7 @@ class VenueSession(fix.Application):
         self._loop = asyncio.get_running_loop()
         self._room = threading.BoundedSemaphore(HEARD_MESSAGES_MAX)
         self._closed = False
+        self._logged_out = asyncio.Event()
         self._awaiting: dict[str, _Awaiting] = {}
         """Requests that the venue has not answered, by ref."""
         self.files = SessionFiles(line.folder, self._session_id)
@@ -157,7 +159,7 @@ class VenueSession(fix.Application):
         self._initiator.start()
 
     async def stop(self) -> None:
-        """Log out."""
+        """Log out, and wait a moment for the answer; then the line is cut."""
         initiator, self._initiator = self._initiator, None
         self._closed = True
         for _ in range(HEARD_MESSAGES_MAX):  # a callback that waits for room must not hold up the end
@@ -165,13 +167,17 @@ class VenueSession(fix.Application):
                 self._room.release()
             except ValueError:
                 break
-        if initiator is not None:
-            try:
+        if initiator is None:
+            return
+        session = fix.Session.lookupSession(self._session_id)
+        if session is not None and session.isLoggedOn():
+            session.logout()
+            with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS_MAX):
-                    await asyncio.to_thread(initiator.stop)
-            except TimeoutError:
-                await asyncio.to_thread(initiator.stop, True)
-        del initiator
+                    await self._logged_out.wait()
+        # Once, and to its end: what runs in there must not be torn down meanwhile.
+        await asyncio.to_thread(initiator.stop, True)
+        del session, initiator
         gc.collect()  # the session is registered in QuickFIX until its objects are gone
 
     @property
@@ -227,6 +233,7 @@ class VenueSession(fix.Application):
     @_guarded
     def onLogout(self, _: fix.SessionID) -> None:
         """The session is over."""
+        self._loop.call_soon_threadsafe(self._logged_out.set)
         self.put(LoggedOut())
 
     @_guarded

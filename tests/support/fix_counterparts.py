@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from pitline.broker.v1.request_pb2 import BrokerRequest, CancelOrder, NewOrder
+from pitline.types.v1.order_pb2 import ORD_TYPE_LIMIT, SIDE_BUY, TIME_IN_FORCE_DAY, Side
 from support.services import Subprocess, free_port
 from support.waiting import eventually
 
 FOLDER = Path(sys.prefix) / "share" / "fix-counterparts"
 VARIABLE = "PITLINE_TEST_FIX_COUNTERPARTS"
+LATER = "PITLINE_TEST_FIX"
+"""Says "later" where CI runs these tests in a step of their own, once QuickFIX is built."""
 
 SYMBOL = "X-USD"
 TARGET = "VENUE"
@@ -30,7 +34,7 @@ def needed() -> None:
     if not lacking:
         return
     reason = f"NO FIX COUNTERPARTS, NOTHING CHECKED: {', '.join(lacking)} missing; `make fix-deps` fetches them"
-    if os.environ.get("CI"):
+    if os.environ.get("CI") and os.environ.get(LATER) != "later":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason, allow_module_level=True)
 
@@ -109,6 +113,28 @@ class Counterpart:
         for client in self._clients:
             lines += ["[SESSION]", f"TargetCompID={client}"]
         return "\n".join([*lines, ""])
+
+
+def broker_order(order_ref: str, *, qty: str, limit: str, side: Side.ValueType = SIDE_BUY) -> BrokerRequest:
+    """An order for the day, as an EMS asks an adapter."""
+    return BrokerRequest(
+        order=NewOrder(
+            order_ref=order_ref,
+            request_ref=order_ref,
+            account="main",
+            symbol=SYMBOL,
+            side=side,
+            order_qty=qty,
+            ord_type=ORD_TYPE_LIMIT,
+            limit_px=limit,
+            time_in_force=TIME_IN_FORCE_DAY,
+        )
+    )
+
+
+def broker_cancel(order_ref: str, request_ref: str) -> BrokerRequest:
+    """A cancel, as an EMS asks an adapter."""
+    return BrokerRequest(cancel=CancelOrder(order_ref=order_ref, request_ref=request_ref))
 
 
 def ordermatch(folder: Path, *clients: str) -> Counterpart:

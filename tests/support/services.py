@@ -5,6 +5,7 @@ Each keeps its address from the first start to the last, and whatever it keeps i
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -127,7 +128,8 @@ class Subprocess:
         """SIGTERM, and wait for a clean exit."""
         if self._program is not None:
             program, self._program = self._program, None
-            program.terminate()
+            if program.returncode is None:
+                program.terminate()
             code = await program.wait()
             assert code == 0, f"{self._module} ended with {code}; its log:\n{self._log.read_text()}"
 
@@ -135,8 +137,18 @@ class Subprocess:
         """SIGKILL."""
         assert self._program is not None, "not started"
         program, self._program = self._program, None
-        program.kill()
-        await program.wait()
+        if program.returncode is None:
+            program.kill()
+        code = await program.wait()
+        assert code == -signal.SIGKILL, f"{self._module} had ended with {code}; its log:\n{self._log.read_text()}"
+
+    async def discard(self) -> None:
+        """End it anyhow, if it runs: what becomes of it is of no interest any more."""
+        if self._program is not None:
+            program, self._program = self._program, None
+            if program.returncode is None:
+                program.kill()
+            await program.wait()
 
 
 def free_port() -> int:
