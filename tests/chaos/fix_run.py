@@ -59,7 +59,7 @@ class Verdict:
     orders: int = 0
     fills: int = 0
     failed_starts: int = 0
-    """Starts that came to nothing: gRPC's own death at a start that is called at once, or a machine that is too busy."""
+    """Starts that came to nothing: gRPC died while its server was called at once, or the machine was too busy."""
     left_open: Counter[str] = field(default_factory=Counter[str])
     """Requests of which a kill left open whether they had gone, by what was found."""
     violations: list[str] = field(default_factory=list[str])
@@ -150,8 +150,8 @@ async def _start(server: Subprocess, verdict: Verdict) -> None:
 
 async def _until_up(desk: Desk) -> None:
     async with asyncio.timeout(_REST_SECONDS_MAX):
-        while any(broker.state != BROKER_STATE_UP for broker in (await desk.status()).brokers):
-            await asyncio.sleep(0.05)
+        for broker in (await desk.status()).brokers:
+            await Desk(desk.address, f"{broker.broker}.main").until_broker(BROKER_STATE_UP)
 
 
 async def _at_rest(desk: Desk, client: Client, names: list[str], verdict: Verdict) -> dict[str, Order]:
@@ -239,7 +239,8 @@ def main() -> int:
     left = ", ".join(f"{count} {stage}" for stage, count in sorted(verdict.left_open.items())) or "none"
     print(
         f"chaos-fix: {verdict.kills} kills, {verdict.orders} orders, {verdict.fills} fills; "
-        f"requests left open by a kill: {left}; {verdict.failed_starts} starts failed; {len(verdict.violations)} violations"
+        f"requests left open by a kill: {left}; {verdict.failed_starts} starts failed; "
+        f"{len(verdict.violations)} violations"
     )
     if verdict.violations or asked.keep:
         print(f"everything is kept in {folder}", file=sys.stderr)

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 
 
-@pytest.fixture(params=["ems", "paper"])
+@pytest.fixture(params=["ems", "paper", "ems-fix", "fix"])
 def service(request: pytest.FixtureRequest) -> str:
     """The lines of one service of docker-compose.yml."""
     block = re.search(rf"^  {request.param}:\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
