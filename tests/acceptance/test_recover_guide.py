@@ -105,7 +105,7 @@ class Reader:
 
 def _masked(line: str) -> str:
     """Without what differs from run to run: words with a number in them, ids, and the width of columns."""
-    return " ".join(re.sub(r"\S*[0-9]\S*|\b[0-9A-Z]{8}\b", "#", line).split())
+    return " ".join(re.sub(r"\S*[0-9]\S*|\b[0-9A-Z]{8}\b\S*", "#", line).split())
 
 
 @asynccontextmanager
