@@ -19,6 +19,7 @@ from ems_service.core.fold import evolve
 from ems_service.core.order import CancelStage, Order
 from ems_service.core.state import State
 from ems_service.core.values import InDoubt, OrderStatus
+from ems_service.core.waits import Waits
 from paper_broker.core import orders as paper
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.ems.v1.event_pb2 import Event
@@ -144,7 +145,11 @@ def _comparable(value: object) -> Any:
     if not isinstance(value, dict):
         return value
     found = cast(dict[object, object], value)
-    return {key: item.order_id if isinstance(item, Order) else item for key, item in found.items()}
+    return {
+        key: item.order_id if isinstance(item, Order) else item
+        for key, item in found.items()
+        if not (isinstance(item, Waits) and not any(item.stages))  # a snapshot does not tell of nothing
+    }
 
 
 def _broker_restores(day: _Day) -> None:
