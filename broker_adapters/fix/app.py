@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 import grpc
 import structlog
 
+from broker_adapters.fix.attachment import Attachment
 from broker_adapters.fix.config import FixSettings
 from broker_adapters.fix.core.desk import Desk
 from broker_adapters.fix.core.orders import Stage
@@ -68,10 +69,8 @@ async def serving(settings: FixSettings) -> AsyncGenerator[Running]:
             desk,
             store,
             quotes,
-            epochs=standing.epochs,
+            ems=Attachment(standing.epochs, _ENVIRONMENTS[settings.environment], f"broker_adapters.fix {_version()}"),
             head_broker_seq=standing.head_broker_seq,
-            environment=_ENVIRONMENTS[settings.environment],
-            build=f"broker_adapters.fix {_version()}",
             commit_in_thread=settings.durability == "fsync",
         )
         venue = VenueSession(line, credentials, engine.hear)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import assert_never
 
-import grpc
 import structlog
 
+from broker_adapters.fix.attachment import Attachment, EmsSession
 from broker_adapters.fix.convert import events as wire
 from broker_adapters.fix.convert.requests import Heartbeat, Report, Requested, StoredUpTo
 from broker_adapters.fix.core import reading, reports, requests, writing
@@ -44,17 +44,14 @@ from broker_adapters.fix.session import (
     LoggedOn,
     LoggedOut,
     NotSentAgain,
+    SentAgain,
     VenueSession,
 )
 from broker_adapters.fix.store import Group, Place, Store
 from pitline.broker.v1 import event_pb2, request_pb2
-from pitline.types.v1 import account_pb2
-from pitline_rpc.attached import Recovery, Session
+from pitline_rpc.attached import Recovery
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
-
-EmsSession = Session[request_pb2.Hello]
-"""A trades stream, and what its EMS said in hello."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -81,8 +78,7 @@ _Item = _Attach | _Ask | _NotTaken | Incoming
 
 
 class Engine:
-    """Owner of the desk. `epochs` holds the highest by (ems_id, journal_id); `build` is told in the hello_ack. The FIX
-    session is joined by `connect`, before `run`."""
+    """Owner of the desk. The FIX session is joined by `connect`, before `run`."""
 
     def __init__(
         self,
@@ -90,10 +86,8 @@ class Engine:
         store: Store,
         quotes: QuoteBoard,
         *,
-        epochs: dict[tuple[str, str], int],
+        ems: Attachment,
         head_broker_seq: int,
-        environment: account_pb2.Environment.ValueType,
-        build: str,
         commit_in_thread: bool,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -102,17 +96,14 @@ class Engine:
         self._desk = desk
         self._store = store
         self._quotes = quotes
-        self._epochs = epochs
+        self._ems = ems
         self._head_broker_seq = head_broker_seq
-        self._environment: account_pb2.Environment.ValueType = environment
-        self._build = build
         self._commit_in_thread = commit_in_thread
         self._now_ns = now_ns
         self._room = asyncio.Semaphore(INBOX_ITEMS_MAX)
         self._inbox: deque[_Item] = deque()
         self._arrived = asyncio.Event()
         self._venue: VenueSession | None = None
-        self._attached: EmsSession | None = None
         self._acked_seq = 0
         self._inquiry: PositionInquiry | None = None
         self._inquiry_for: EmsSession | None = None
@@ -147,8 +138,8 @@ class Engine:
 
     def end_session(self, status: Refused) -> None:
         """End the attached session, if any, with this status."""
-        if self._attached is not None:
-            self._attached.out.end(status)
+        if self._ems.session is not None:
+            self._ems.session.out.end(status)
 
     async def run(self) -> None:
         """Work until canceled. Raises what a commit raises, and what a callback of the session has."""
@@ -171,7 +162,7 @@ class Engine:
         match item:
             case _Ask():
                 self._room.release()
-                if item.session is self._attached:
+                if item.session is self._ems.session:
                     for asked in item.requests:
                         self._answer(item.session, asked)
             case _Attach():
@@ -198,6 +189,10 @@ class Engine:
                 self.is_level.set()
             case LoggedOut():
                 self._change_link(up=False, text="the venue's session is down")
+            case SentAgain():
+                order = self._desk.named(item.request_ref)
+                if order is not None and item.request_ref in order.requests:
+                    order.requests[item.request_ref].resent = True
             case NotSentAgain():
                 self._not_sent(item.request_ref, "it had not come to the venue when the line was lost")
             case Broken():
@@ -274,7 +269,7 @@ class Engine:
 
     def _gather_told(self) -> None:
         """Number and encode what was told, in order, and note for whom."""
-        session = self._attached
+        session = self._ems.session
         told, self._desk.gathered.told = self._desk.gathered.told, []
         for event in told:
             if isinstance(event, FateTold):
@@ -322,67 +317,15 @@ class Engine:
         self._inquiry = None
         self._desk.held = inquiry.complete(self._desk.held or {})
         session = self._inquiry_for
-        if session is not None and session is self._attached:
-            for event in self._positions():
+        if session is not None and session is self._ems.session:
+            for event in wire.positions(self._desk.held):
                 self._tell(session, event)
             self._tell(session, wire.report_end(request_pb2.REPORT_KIND_POSITIONS))
 
-    def _positions(self) -> list[event_pb2.BrokerEvent]:
-        held = self._desk.held or {}
-        return [wire.position(account, symbol, qty) for (account, symbol), qty in held.items()]
-
-    # Who is attached.
-
     def _attach(self, session: EmsSession) -> None:
-        hello, before = session.hello, self._attached
-        key = (hello.ems_id, hello.journal_id)
-        highest = self._epochs.get(key, 0)
-        if before is not None and not before.gone and before.hello.ems_id != hello.ems_id:
-            text = f"EMS {before.hello.ems_id} is attached"
-            session.out.end(Refused(grpc.StatusCode.FAILED_PRECONDITION, "NOT_PERMITTED", text, field="hello.ems_id"))
-            return
-        if hello.epoch < highest:
-            text = f"epoch {hello.epoch} of EMS {hello.ems_id} is lower than {highest}"
-            metadata = {"highest_epoch": str(highest)}
-            session.out.end(
-                Refused(grpc.StatusCode.ABORTED, "STALE_EPOCH", text, field="hello.epoch", metadata=metadata)
-            )
-            return
-        if before is not None:
-            text = f"epoch {hello.epoch} of EMS {hello.ems_id} took over"
-            before.out.end(Refused(grpc.StatusCode.ABORTED, "SUPERSEDED", text))
-        if hello.epoch > highest:
-            self._epochs[key] = self._group.epochs[key] = hello.epoch
-        self._attached = session
-        self._leaving.append((session, self._recovery(hello)))
-        _log.info("attached", ems_id=hello.ems_id, journal_id=hello.journal_id, epoch=hello.epoch)
-
-    def _recovery(self, hello: request_pb2.Hello) -> Recovery:
-        head, desk = self._head_broker_seq, self._desk
-        others = [journal for ems, journal in self._epochs if ems == hello.ems_id and journal != hello.journal_id]
-        ack = wire.hello_ack(
-            self._store.store_id,
-            self._environment,
-            self._build,
-            hello.epoch,
-            desk.listings.accounts.values(),
-            wire.capabilities(desk.profile, positions_known=desk.held is not None),
-            head,
-            others,
-        )
-        named = dict.fromkeys(hello.open_refs)
-        standing = [wire.ref_state(desk.fate(ref)) for ref in named]
-        standing += [wire.external(order) for order in desk.open if order.order_ref not in named]
-        standing += self._positions()
-        if not desk.venue_up:
-            standing.append(wire.link(LinkState.DOWN, "the venue's session is down"))
-        standing.append(wire.recover_end(head))
-        return Recovery(
-            hello_ack=ack.SerializeToString(),
-            after_seq=hello.last_broker_seq if hello.HasField("last_broker_seq") else head,
-            head_seq=head,
-            standing=[event.SerializeToString() for event in standing],
-        )
+        if self._ems.attach(session, self._group):
+            recovery = self._ems.recovery(session.hello, self._desk, self._store.store_id, self._head_broker_seq)
+            self._leaving.append((session, recovery))
 
     # One group: stored, and let go.
 

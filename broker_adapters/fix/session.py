@@ -61,6 +61,13 @@ class Heard:
 
 
 @dataclass(slots=True)
+class SentAgain:
+    """The venue asked for a request again that it had missed, and it goes out."""
+
+    request_ref: str
+
+
+@dataclass(slots=True)
 class NotSentAgain:
     """The venue asked for a request again that it had missed, and it was too old to go out."""
 
@@ -74,7 +81,7 @@ class Broken:
     error: BaseException
 
 
-Incoming = LoggedOn | Level | LoggedOut | Heard | NotSentAgain | Broken
+Incoming = LoggedOn | Level | LoggedOut | Heard | SentAgain | NotSentAgain | Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +271,7 @@ class VenueSession(fix.Application):
             del self._awaiting[ref]
             self.put(NotSentAgain(ref))
             raise fix.DoNotSend("it is too old")
+        self.put(SentAgain(ref))
 
     @_guarded
     def fromAdmin(self, message: fix.Message, _: fix.SessionID) -> None:

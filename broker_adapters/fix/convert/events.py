@@ -4,7 +4,7 @@ Called by the engine. Events are encoded here once, stored and sent as these byt
 can be written; a venue's number that is too long for the wire is rounded, its words are cut.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import assert_never
 
@@ -208,11 +208,15 @@ def _link(state: LinkState, text: str) -> event_pb2.Link:
     return event_pb2.Link(state=state, text=text[:TEXT_LENGTH_MAX])  # pyright: ignore[reportArgumentType]
 
 
-def position(account: str, symbol: str, signed_qty: Decimal) -> event_pb2.BrokerEvent:
-    """What an account holds of a symbol; what it cost, venues do not say alike, and so is not told."""
-    return event_pb2.BrokerEvent(
-        position=event_pb2.PositionReport(account=account, symbol=symbol, signed_qty=number(signed_qty))
-    )
+def positions(held: Mapping[tuple[str, str], Decimal] | None) -> list[event_pb2.BrokerEvent]:
+    """What accounts hold, by (account, symbol); None: nobody has said. What it cost, venues do not say alike, and so is
+    not told."""
+    return [
+        event_pb2.BrokerEvent(
+            position=event_pb2.PositionReport(account=account, symbol=symbol, signed_qty=number(signed_qty))
+        )
+        for (account, symbol), signed_qty in (held or {}).items()
+    ]
 
 
 def recover_end(head_broker_seq: int) -> event_pb2.BrokerEvent:

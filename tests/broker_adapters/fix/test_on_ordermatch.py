@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pitline.broker.v1.event_pb2 import Link
 from pitline.ems.v1.event_pb2 import BROKER_STATE_DOWN
 from pitline.types.v1.order_pb2 import IN_DOUBT_CANCEL, TIME_IN_FORCE_DAY, TIME_IN_FORCE_IOC
 from pitline.types.v1.reason_pb2 import REASON_BROKER_CANNOT
@@ -168,9 +169,8 @@ async def test_orders_are_rejected_while_the_venue_is_away(tmp_path: Path) -> No
         await book.start()
         async with BrokerDialog(one.address) as ems:
             await ems.hello(epoch=2, last_broker_seq=rejected.broker_seq)
-            while not (await ems.hears_anything()).HasField("recover_end"):
+            while (await ems.hears_anything()).link.state != Link.STATE_UP:
                 pass
-            await ems.hears("link")
             await ems.says(broker_order("REF2", qty="5", limit="100"))
             assert (await ems.hears("ack")).ack.order_ref == "REF2"
     finally:
