@@ -59,7 +59,8 @@ class Verdict:
     orders: int = 0
     fills: int = 0
     failed_starts: int = 0
-    """Starts that came to nothing: gRPC died while its server was called at once, or the machine was too busy."""
+    """Starts that came to nothing: gRPC died in the fork of this process, before it was a server (its fork support is
+    off where make starts this), or the machine was too busy."""
     left_open: Counter[str] = field(default_factory=Counter[str])
     """Requests of which a kill left open whether they had gone, by what was found."""
     violations: list[str] = field(default_factory=list[str])
