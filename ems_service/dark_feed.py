@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ems_service.convert.tick import to_input
-from ems_service.core.inputs import Cause, FeedChanged, Submit
+from ems_service.core.family import TRIGGERED
+from ems_service.core.inputs import Cause, FeedChanged, Submit, SubmitGroup
 from ems_service.core.stops import is_kept
 from ems_service.core.values import Direction, FeedState
 from ems_service.engine import Engine
@@ -41,7 +42,18 @@ class DarkFeed:
         for instrument in tuple(self._held):
             self._release_if_unused(instrument)
 
-    async def first_price(self, given: Submit) -> None:
+    async def first_prices(self, given: Submit | SubmitGroup) -> None:
+        """Wait as `_first_price` does, of a group for each order that needs it: a stop that waits for its parent is not
+        judged yet.
+        """
+        if isinstance(given, Submit):
+            await self._first_price(given)
+            return
+        for place, submit in enumerate(given.orders):
+            if not (place and given.link in TRIGGERED and submit.terms.is_stop):
+                await self._first_price(submit)
+
+    async def _first_price(self, given: Submit) -> None:
         """Wait, for a moment at most, until what is to wait here can be judged: a dark order or an alert that names no
         direction needs a price, a stop the last trade. The feed is held a little longer than that, so that who submits
         again does not wait again.

@@ -157,6 +157,9 @@ GROUP_DEADLINE_SECONDS_DEFAULT = 30
 GROUP_DEADLINE_SECONDS_MAX = 3_600
 """Longest time that a group of cancels is followed, and that of who names none. Beyond it: refused."""
 
+GROUP_ORDERS_MAX = 100
+"""Orders of one submit_group. Beyond it: refused."""
+
 FIRST_PRICE_SECONDS_MAX = 2.0
 """Time that the first dark order of an instrument waits for its first price, which gives it its direction. Beyond it
 the order is judged without, and denied if it names no direction.

@@ -11,6 +11,7 @@ from typing import Any
 
 from ems_service.archive import Archive, Archived
 from ems_service.core import inputs, memory
+from ems_service.core.families import linked
 from ems_service.core.inputs import Input
 from ems_service.core.order import Order
 from ems_service.core.state import State
@@ -62,6 +63,11 @@ class Recall:
         """The order that has this id already."""
         self._by_client(state, given.cause.principal, given.cause.client_id, given.client_order_id)
 
+    def for_group(self, state: State, given: inputs.SubmitGroup) -> None:
+        """The orders that have these ids already."""
+        for asked in given.orders:
+            self.for_submit(state, asked)
+
     def for_key(self, state: State, given: inputs.Cancel | inputs.Modify) -> None:
         """The order that is to be changed."""
         key = given.key
@@ -71,9 +77,13 @@ class Recall:
             self._by_client(state, given.cause.principal, key.client_id, key.client_order_id)
 
     def for_ref(self, state: State, given: Any) -> None:
-        """The order that the broker speaks of."""
+        """The order that the broker speaks of, and those that it is linked to."""
         if given.order_ref not in state.by_ref:
             self._by_number(state, state.number_of_ref(given.order_ref))
+        order = state.by_ref.get(given.order_ref)
+        family = linked(state, order) if order is not None else None
+        for order_id in family.order_ids if family is not None else ():
+            self._by_number(state, state.number_of_id(order_id))
 
     def for_id(self, state: State, given: inputs.ResolveOrder) -> None:
         """The order that the operator means."""
@@ -117,6 +127,7 @@ class Recall:
 
 _LOOKING: dict[type[Any], Callable[[Recall, State, Any], None]] = {
     inputs.Submit: Recall.for_submit,
+    inputs.SubmitGroup: Recall.for_group,
     inputs.Cancel: Recall.for_key,
     inputs.Modify: Recall.for_key,
     inputs.Acked: Recall.for_ref,

@@ -34,7 +34,21 @@ class _Held:
         self.said_account = self.said_client_id = self.said_actor = self.said_command_id = ""
 
 
+def _fill_begun(
+    change: event_pb2.OrderRouted | event_pb2.DarkOpened | event_pb2.OrderHeld,
+    event: events.OrderRouted | events.DarkOpened | events.OrderHeld,
+) -> None:
+    order = event.order
+    if order.group_id or change.group_id:
+        change.group_id, change.parent_order_id = order.group_id, order.parent_order_id
+
+
+def _fill_alert_opened(change: event_pb2.AlertOpened, event: events.AlertOpened) -> None:
+    change.group_id = event.order.group_id
+
+
 def _fill_order_denied(change: event_pb2.OrderDenied, event: events.OrderDenied) -> None:
+    change.group_id = event.order.group_id
     change.reason = event.reason  # pyright: ignore[reportAttributeAccessIssue]
     change.field = event.field
     change.text = event.text
@@ -198,9 +212,9 @@ def _nothing_more(change: object, event: Event) -> None:
 
 
 def _terms_of_order(event: OrderEvent) -> Terms:
-    """Those of a live order are the ones that it began with; a dark one goes out on terms of its own."""
+    """Those of a live order are the ones that it began with; one that was held here goes out on terms of its own."""
     order = event.order
-    return order.asked if order.asked.condition is None else order.terms
+    return order.asked if order.asked.condition is None and not order.parent_order_id else order.terms
 
 
 def _terms_sent(event: OrderEvent) -> Terms:
@@ -214,7 +228,7 @@ def _terms_stashed(event: OrderEvent) -> Terms:
 
 
 def _terms_of_event(
-    event: events.OrderModified | events.DarkOpened | events.AlertOpened | events.DarkModified,
+    event: events.OrderModified | events.OrderHeld | events.DarkOpened | events.AlertOpened | events.DarkModified,
 ) -> Terms:
     return event.terms
 
@@ -232,7 +246,8 @@ def _kind(arm: str, fill: Callable[[Any, Any], None], terms: Callable[[Any], Ter
 
 
 _KINDS: dict[type[Event], _Kind] = {
-    events.OrderRouted: _kind("order_routed", _nothing_more, _terms_of_order),
+    events.OrderRouted: _kind("order_routed", _fill_begun, _terms_of_order),
+    events.OrderHeld: _kind("order_held", _fill_begun, _terms_of_event),
     events.OrderDenied: _kind("order_denied", _fill_order_denied, _terms_of_order),
     events.OrderAcked: _kind("order_acked", _fill_order_acked),
     events.OrderRejected: _kind("order_rejected", _fill_order_rejected),
@@ -253,11 +268,11 @@ _KINDS: dict[type[Event], _Kind] = {
     events.ModifyRejected: _kind("modify_rejected", _fill_modify_rejected),
     events.OrderCanceled: _kind("order_canceled", _fill_order_canceled),
     events.OrderExpired: _kind("order_expired", _fill_order_expired),
-    events.DarkOpened: _kind("dark_opened", _nothing_more, _terms_of_event),
+    events.DarkOpened: _kind("dark_opened", _fill_begun, _terms_of_event),
     events.DarkModified: _kind("dark_modified", _nothing_more, _terms_of_event),
     events.DarkTriggered: _kind("dark_triggered", _fill_dark_triggered),
     events.DarkBlind: _kind("dark_blind", _fill_dark_blind),
-    events.AlertOpened: _kind("alert_opened", _nothing_more, _terms_of_event),
+    events.AlertOpened: _kind("alert_opened", _fill_alert_opened, _terms_of_event),
     events.AlertTriggered: _kind("alert_triggered", _fill_alert_triggered),
     events.OrderInDoubt: _kind("order_in_doubt", _fill_doubt),
     events.DoubtResolved: _kind("doubt_resolved", _fill_doubt),
@@ -307,16 +322,20 @@ def encode(event: Event, account: str) -> bytes:
     return message.SerializeToString()
 
 
+def refusal(given: events.Refusal) -> event_pb2.CommandRefused:
+    """A refusal of the core as a message."""
+    message = event_pb2.CommandRefused(field=given.field, text=given.text, client_order_id=given.client_order_id)
+    message.reason = given.reason  # pyright: ignore[reportAttributeAccessIssue]
+    return message
+
+
 def answer(given: events.Answer, now_ns: int) -> bytes:
     """An answer as an event of one stream, seq 0."""
     message = event_pb2.Event(actor=given.cause.client_id, command_id=given.cause.command_id)
     set_time(message.time, now_ns)
     match given:
         case events.Refusal():
-            refused = message.command_refused
-            refused.reason = given.reason  # pyright: ignore[reportAttributeAccessIssue]
-            refused.field, refused.text = given.field, given.text
-            refused.client_order_id = given.client_order_id
+            message.command_refused.CopyFrom(refusal(given))
         case events.Standing():
             order = given.order
             message.client_id, message.account = order.client_id, order.terms.account

@@ -7,6 +7,7 @@ Used by `command`, `event`, `record`, `snapshot` and by the servicers.
 from ems_service.convert.checks import a_filter, a_symbol, an_account, an_id, malformed, one_of, tags
 from ems_service.convert.scalars import member, set_time, time_ns
 from ems_service.core.events import GroupStanding, GroupStatus
+from ems_service.core.family import Family, Link
 from ems_service.core.group import Group, GroupRefusal, Selection, Tally
 from ems_service.core.inputs import CancelGroup, Cause
 from ems_service.core.values import Placement, Side
@@ -113,6 +114,29 @@ def stored(message: journal_pb2.StoredGroup) -> Group:
         message.status.finished,
         message.status.deadline_exceeded,
     )
+
+
+def set_submitted(
+    message: journal_pb2.GroupSubmitted, client_id: str, group_id: str, link: Link, order_ids: tuple[str, ...]
+) -> None:
+    """Write which orders were submitted together into an empty message."""
+    message.client_id, message.group_id = client_id, group_id
+    message.link = link  # pyright: ignore[reportAttributeAccessIssue]
+    message.order_ids.extend(order_ids)
+
+
+def set_family(message: journal_pb2.StoredFamily, family: Family) -> None:
+    """Write a family, whole, into an empty message."""
+    message.principal, client_id, group_id = family.key
+    set_submitted(message.submitted, client_id, group_id, family.link, family.order_ids)
+    message.over = family.over
+
+
+def family(message: journal_pb2.StoredFamily) -> Family:
+    """Read a family that `set_family` wrote."""
+    submitted = message.submitted
+    key = (message.principal, submitted.client_id, submitted.group_id)
+    return Family(key, Link(submitted.link), tuple(submitted.order_ids), message.over)
 
 
 def _set_status(message: event_pb2.GroupStatus, group_id: str, counted: Tally, pending: int, *, listed: bool) -> None:

@@ -224,6 +224,7 @@ def set_order(message: order_pb2.Order, order: Order) -> None:
     set_time(message.update_time, order.update_time_ns)
     message.last_seq = order.last_seq
     message.external = order.external
+    message.group_id, message.parent_order_id = order.group_id, order.parent_order_id
 
 
 def set_execution(message: execution_pb2.Fill, execution: Execution) -> None:

@@ -7,13 +7,14 @@ it. Invariant: a private event has no public bytes, and nothing secret is in pub
 from dataclasses import dataclass
 
 from ems_service.convert.event import encode, kind_number
-from ems_service.convert.group import selection, set_selection
+from ems_service.convert.group import selection, set_selection, set_submitted
 from ems_service.convert.order import NOTHING, Outstanding, outstanding
 from ems_service.convert.replay import decode
 from ems_service.convert.scalars import set_time, time_ns
 from ems_service.convert.snapshot import set_bound
 from ems_service.core import events
 from ems_service.core.events import Event, OrderEvent
+from ems_service.core.family import Link
 from ems_service.core.inputs import Cause
 from ems_service.core.state import State
 from ems_service.core.values import Environment
@@ -123,6 +124,11 @@ def to_event(record: Record, known: State) -> Event:
             return events.GroupOpened(
                 record.seq, record.time_ns, caused, begun.group_id, asked_for, deadline_ns, tuple(begun.order_ids)
             )
+        case "group_submitted":
+            began = message.group_submitted
+            caused = Cause(principal=record.principal, client_id=began.client_id)
+            link, order_ids = Link(began.link), tuple(began.order_ids)
+            return events.GroupSubmitted(record.seq, record.time_ns, caused, began.group_id, link, order_ids)
         case "request_sent_again":
             order = known.order(message.request_sent_again.order_id)
             return events.RequestSentAgain(*head, order, order.state)
@@ -167,6 +173,8 @@ def _private(event: Event) -> bytes:
             set_selection(begun.selection, event.selection)
             set_time(begun.deadline, event.deadline_ns)
             begun.order_ids.extend(event.order_ids)
+        case events.GroupSubmitted():
+            set_submitted(message.group_submitted, event.cause.client_id, event.group_id, event.link, event.order_ids)
         case events.RequestSentAgain():
             message.request_sent_again.order_id = event.order.order_id
         case events.DropRequested():

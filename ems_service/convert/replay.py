@@ -63,7 +63,7 @@ _Head = tuple[int, int, Cause]
 
 _LIQUIDITIES: dict[int, Liquidity] = {member.value: member for member in Liquidity}
 
-_FIRST = ("order_routed", "order_denied", "dark_opened", "alert_opened", "external_order")
+_FIRST = ("order_routed", "order_held", "order_denied", "dark_opened", "alert_opened", "external_order")
 """What can be told first of an order."""
 
 
@@ -84,6 +84,8 @@ def _order_event(
     match arm:
         case "order_routed":
             return events.OrderRouted(*where)
+        case "order_held":
+            return events.OrderHeld(*where, terms(change.terms))
         case "external_order":
             return events.ExternalOrder(*where)
         case "order_denied":
@@ -158,6 +160,8 @@ def _external_order(told: order_pb2.Order, after: OrderState) -> Order:
 def _new_order(head: _Head, message: event_pb2.Event, change: Any, known: State) -> Order:
     order_number = int(message.order_id.rpartition("-")[2])
     _, event_time_ns, cause = head
+    family = known.family_of.get(message.order_id)
+    parent_order_id = "" if family is None or family.parent_id == message.order_id else family.parent_id
     return Order(
         order_number,
         message.order_id,
@@ -168,6 +172,8 @@ def _new_order(head: _Head, message: event_pb2.Event, change: Any, known: State)
         terms(change.terms),
         event_time_ns,
         state(message.state, NOTHING, None, None),
+        group_id="" if family is None else family.key[2],
+        parent_order_id=parent_order_id,
     )
 
 

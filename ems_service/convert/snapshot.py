@@ -7,7 +7,7 @@ equal to the one that was written; a test compares every field.
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
-from ems_service.convert.group import set_stored, stored
+from ems_service.convert.group import family, set_family, set_stored, stored
 from ems_service.convert.order import (
     Outstanding,
     TermsWriter,
@@ -21,11 +21,12 @@ from ems_service.convert.order import (
     terms,
 )
 from ems_service.convert.scalars import money, number, number_or_none, set_money, text_or_none, time_ns
+from ems_service.core.families import put as put_family
 from ems_service.core.groups import add as add_group
 from ems_service.core.memory import take_back
 from ems_service.core.order import NOT_WAITING, Execution, Order
 from ems_service.core.state import Broker, Mismatch, Opening, State
-from ems_service.core.values import BrokerState, Environment
+from ems_service.core.values import BrokerState, Environment, OrderStatus
 from ems_service.core.waits import Waits
 from ems_service.limits import SNAPSHOT_PART_ITEMS_MAX
 from pitline.journal.v1 import journal_pb2
@@ -70,7 +71,7 @@ def from_parts(journal_id: str, parts: Iterable[bytes]) -> State:
             take_back(known, order, routed=routed)
             if order.state.is_open:
                 known.open_orders[order.order_id] = order
-                if order.terms.condition is not None:
+                if order.state.status is OrderStatus.DARK:
                     known.dark.add(order)
             elif order.state.may_revive:
                 known.revivable_orders[order.order_id] = order
@@ -151,6 +152,8 @@ def _order(message: journal_pb2.StoredOrder) -> tuple[Order, bool]:
         external=shown.external,
         blind=message.blind,
         routed_time_ns=message.routed_time_ns,
+        group_id=shown.group_id,
+        parent_order_id=shown.parent_order_id,
     )
     if message.HasField("asked"):
         order.asked = terms(message.asked)
@@ -178,6 +181,9 @@ def _ems(known: State) -> journal_pb2.EmsState:
             set_money(item.cash.add(), amount)
     for group in known.groups.values():
         set_stored(message.groups.add(), group)
+    over = [known.families[key] for key in known.families_over]
+    for related in (*(one for one in known.families.values() if not one.over), *over):
+        set_family(message.families.add(), related)
     for (principal, client_id), seconds in known.cancel_after_seconds.items():
         includes_dark = (principal, client_id) in known.cancel_dark
         message.loss_graces.add(
@@ -219,6 +225,8 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
         known.balances[item.account] = tuple(money(amount) for amount in item.cash)
     for item in message.groups:
         add_group(known, stored(item))
+    for item in message.families:
+        put_family(known, family(item))
     for item in message.loss_graces:
         known.cancel_after_seconds[item.principal, item.client_id] = item.cancel_after_seconds
         if item.includes_dark:

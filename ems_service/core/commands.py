@@ -6,22 +6,24 @@ order in which they happen, and answers to who asked. The statuses come from `OR
 
 from dataclasses import replace
 
-from ems_service.core import dark, events, inputs
+from ems_service.core import dark, events, held, inputs
 from ems_service.core.changes import cancel_requested, holds_up_cancels, modify_requested
 from ems_service.core.events import Decision
+from ems_service.core.families import linked
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage, Order, OrderState, Trigger, status_after
 from ems_service.core.risk import against_fields, objection
 from ems_service.core.state import State
-from ems_service.core.stops import is_kept
-from ems_service.core.values import ZERO, BrokerState, InDoubt, OrderStatus, Placement, Reason
+from ems_service.core.values import HERE, ZERO, BrokerState, InDoubt, OrderStatus, Placement, Reason
 
 
-def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) -> Decision:
+def submit(
+    state: State, command: inputs.Submit, market: Market, now_ns: int, *, before_it: int = 0, group_id: str = ""
+) -> Decision:
     """order_routed, or dark_opened or alert_opened of what waits here for its price, which is a stop too where its
     broker has none; order_denied with the first objection. A known id: Standing if it was submitted with equal terms,
-    else Refusal. No room to store it: Refusal, and the id is not spent.
+    else Refusal. No room to store it: Refusal, and the id is not spent. In a group so many orders are new `before_it`.
     """
     cause, terms = command.cause, command.terms
     known = state.by_client.get((cause.principal, cause.client_id, command.client_order_id))
@@ -39,30 +41,11 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
             text = f"broker {name} has not been reached yet"
             return [_refusal(command, Reason.BROKER_DOWN, "submit.terms.account", text)]
         return [_refusal(command, Reason.UNKNOWN_ACCOUNT, "submit.terms.account", f"no account {terms.account}")]
-    number = state.orders_made + 1
-    offer = market.offers.get(terms.account.partition(".")[0])
-    waits = terms.condition is not None or (offer is not None and is_kept(terms, offer))
-    order = Order(
-        number,
-        state.order_id(number),
-        state.order_ref(number),
-        cause.principal,
-        cause.client_id,
-        command.client_order_id,
-        terms,
-        now_ns,
-        OrderState(
-            OrderStatus.DARK if waits else OrderStatus.PENDING_NEW,
-            terms.order_qty,
-            ZERO,
-            terms.order_qty,
-            None,
-            InDoubt.NONE,
-            CancelStage.NONE,
-            None,
-            None,
-        ),
-    )
+    waits = dark.waits(terms, market)
+    number = state.orders_made + before_it + 1
+    order = new_order(state, number, command, OrderStatus.DARK if waits else OrderStatus.PENDING_NEW, now_ns)
+    if group_id:
+        order.group_id = group_id
     if broker.state is BrokerState.DOWN:
         return [denied(order, cause, now_ns, Reason.BROKER_DOWN, "", f"the broker of {terms.account} is down")]
     if waits:
@@ -71,6 +54,24 @@ def submit(state: State, command: inputs.Submit, market: Market, now_ns: int) ->
     if found is not None:
         return [denied(order, cause, now_ns, found.reason, found.field, found.text)]
     return [events.OrderRouted(0, now_ns, cause, order, order.state)]
+
+
+def new_order(state: State, number: int, command: inputs.Submit, status: OrderStatus, now_ns: int) -> Order:
+    """An order as it begins, in a status in which nothing is filled."""
+    cause, terms = command.cause, command.terms
+    order_qty = terms.order_qty
+    begun = OrderState(status, order_qty, ZERO, order_qty, None, InDoubt.NONE, CancelStage.NONE, None, None)
+    return Order(
+        number,
+        state.order_id(number),
+        state.order_ref(number),
+        cause.principal,
+        cause.client_id,
+        command.client_order_id,
+        terms,
+        now_ns,
+        begun,
+    )
 
 
 def cancel(state: State, command: inputs.Cancel, market: Market, now_ns: int) -> Decision:
@@ -83,15 +84,15 @@ def cancel(state: State, command: inputs.Cancel, market: Market, now_ns: int) ->
     if not order.state.is_open and not order.state.may_revive:
         text = f"order {order.order_id} is {order.state.status.name}"
         return [_refusal(command, Reason.TOO_LATE, "cancel.order", text)]
-    return [_canceling(state, order, command.cause, now_ns, command.reason)]
+    return [canceling(state, order, command.cause, now_ns, command.reason)]
 
 
-def _canceling(
+def canceling(
     state: State, order: Order, cause: Cause, now_ns: int, why: int
 ) -> events.OrderCanceled | events.CancelRequested | events.CancelStashed | events.Standing:
     """What a cancel of an order leads to that is open, or may be again."""
     before = order.state
-    if before.status is OrderStatus.DARK:
+    if before.status in HERE:
         return dark.canceled(order, cause, now_ns, why)
     broker_down = state.brokers[order.broker].state is BrokerState.DOWN
     if before.cancel_stage is CancelStage.SENT and before.in_doubt is InDoubt.CANCEL and not broker_down:
@@ -119,6 +120,12 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
     before = order.state
     if not before.is_open:
         return [_refusal(command, Reason.TOO_LATE, "modify.order", f"order {order.order_id} is {before.status.name}")]
+    family = linked(state, order)
+    if family is not None and command.order_qty is not None and order.order_id != family.parent_id:
+        text = f"the quantity of {order.client_order_id} follows the orders that it is linked to"
+        return [_refusal(command, Reason.UNSUPPORTED, "modify.order_qty", text)]
+    if before.status is OrderStatus.HELD:
+        return held.modify(order, command, market, now_ns)
     if before.status is OrderStatus.DARK:
         return dark.modify(state, order, command, market, now_ns)
     if command.condition is not None or command.execution is Placement.DARK:
@@ -164,10 +171,10 @@ def disconnected(state: State, lost: inputs.Disconnected, market: Market, now_ns
     attendant = (cause.principal, cause.client_id)
     includes_dark = attendant in state.cancel_dark
     canceled = [
-        _canceling(state, order, cause, now_ns, Reason.DISCONNECTED)
+        canceling(state, order, cause, now_ns, Reason.DISCONNECTED)
         for order in (*state.open_orders.values(), *state.revivable_orders.values())
         if (order.principal, order.client_id) == attendant
-        and (includes_dark or order.state.status is not OrderStatus.DARK or order.terms.kept_as_live)
+        and (includes_dark or order.state.status not in HERE or order.is_kept_stop)
     ]
     return [*canceled, *on_loss(state, inputs.OnLoss(cause, None), market, now_ns)]
 

@@ -12,32 +12,57 @@ from ems_service.core.events import Decision
 from ems_service.core.firing import is_alert, is_there, judged_now, moved, price_watched
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Market, Prices
-from ems_service.core.order import Order, Trigger
+from ems_service.core.order import Order, OrderState, Trigger
 from ems_service.core.risk import Objection, against_fields, objection
 from ems_service.core.state import State
 from ems_service.core.terms import Condition, Terms
 from ems_service.core.values import Direction, OrdType, Placement, Reason, add, divide
 
 
+def waits(terms: Terms, market: Market) -> bool:
+    """It is to wait here for its price: it asks for that, or is a stop of which its broker takes none."""
+    if not terms.is_stop:
+        return terms.condition is not None
+    offer = market.offers.get(terms.account.partition(".")[0])
+    return offer is not None and stops.is_kept(terms, offer)
+
+
 def opened(state: State, order: Order, cause: Cause, market: Market, now_ns: int) -> Decision:
     """dark_opened or alert_opened, and what the price of now fires; order_denied if it may not go out later either, or
     if it has no direction and there is no price to give it one. The order is new, and its broker is there.
     """
-    terms, prices = order.terms, market.prices.get((order.broker, order.terms.symbol))
-    if terms.is_stop:
-        terms = stops.kept(terms, None if prices is None else prices.last)
-    found = _objection_to(terms, market)
-    condition = None if found is not None else _directed(terms, prices)
-    if condition is None:
-        found = found or _no_direction(terms)
+    held = admitted(order.terms, market)
+    if isinstance(held, Objection):
         after = order.state.ended(moved(order.state, Trigger.DENY))
-        return [events.OrderDenied(0, now_ns, cause, order, after, found.reason, found.field, found.text)]
-    held = replace(terms, condition=condition)
+        return [events.OrderDenied(0, now_ns, cause, order, after, held.reason, held.field, held.text)]
     # The terms with which an order begins have a direction, now as after a restart.
     order.terms = order.asked = held
-    kind = events.AlertOpened if condition.execution is Placement.ALERT else events.DarkOpened
-    news = kind(0, now_ns, cause, order, order.state, held)
-    return [news, *judged_now(state, order, order.state, held, cause, market, now_ns)]
+    return armed(state, order, order.state, held, cause, market, now_ns)
+
+
+def admitted(terms: Terms, market: Market, mark_px: Decimal | None = None) -> Terms | Objection:
+    """The terms with the direction of their trigger, or what stands against holding them. A stop trails from the last
+    price, where there is none from `mark_px`.
+    """
+    prices = market.prices.get((terms.account.partition(".")[0], terms.symbol))
+    if terms.is_stop:
+        terms = stops.kept(terms, (None if prices is None else prices.last) or mark_px)
+    found = objection_to(terms, market)
+    if found is not None:
+        return found
+    condition = _directed(terms, prices)
+    return _no_direction(terms) if condition is None else replace(terms, condition=condition)
+
+
+def armed(
+    state: State, order: Order, after: OrderState, terms: Terms, cause: Cause, market: Market, now_ns: int
+) -> Decision:
+    """dark_opened or alert_opened of an order that stands `after` it and waits on these terms, and what the price of
+    now fires.
+    """
+    kind = events.AlertOpened if is_alert(terms) else events.DarkOpened
+    news = kind(0, now_ns, cause, order, after, terms)
+    return [news, *judged_now(state, order, after, terms, cause, market, now_ns)]
 
 
 def modify(state: State, order: Order, command: inputs.Modify, market: Market, now_ns: int) -> Decision:
@@ -72,7 +97,7 @@ def modify(state: State, order: Order, command: inputs.Modify, market: Market, n
         wanted = replace(wanted, condition=held)
     if wanted == terms:
         return [events.Standing(cause, order)]
-    found = _against_going_live(state, order, wanted) or _objection_to(wanted, market)
+    found = _against_going_live(state, order, wanted) or objection_to(wanted, market)
     if found is not None:
         return [_refusal(command, found)]
     after = order.state.modified(moved(order.state, Trigger.MODIFY), wanted.order_qty, None)
@@ -122,7 +147,7 @@ def _no_direction(terms: Terms) -> Objection:
     return Objection(Reason.NO_MARKET, "terms.trigger.direction", text)
 
 
-def _objection_to(terms: Terms, market: Market) -> Objection | None:
+def objection_to(terms: Terms, market: Market) -> Objection | None:
     """What stands against holding these terms: an alert only needs a symbol that is listed."""
     broker = terms.account.partition(".")[0]
     offer = market.offers.get(broker)

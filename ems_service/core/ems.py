@@ -19,6 +19,7 @@ from ems_service.core import (
     firing,
     groups,
     inputs,
+    linked,
     quarantine,
     recovery,
     trail,
@@ -28,6 +29,7 @@ from ems_service.core.fold import evolve
 from ems_service.core.inputs import Input
 from ems_service.core.market import Market
 from ems_service.core.state import State
+from ems_service.core.submit_group import submit_group
 
 
 def decide(state: State, given: Input, market: Market, now_ns: int) -> Decision:
@@ -37,7 +39,9 @@ def decide(state: State, given: Input, market: Market, now_ns: int) -> Decision:
 
 
 def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
-    """Decide, number the events, and fold them. A tick moves the market first, and the stops that follow it."""
+    """Decide, number the events, and fold them; then what follows from them for linked orders, until nothing does. A
+    tick moves the market first, and the stops that follow it.
+    """
     if isinstance(given, inputs.Ticked):
         market.move(given)
         if state.dark.trailing:
@@ -45,11 +49,21 @@ def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
     elif isinstance(given, inputs.FeedChanged):
         market.turn(given)
     decision = decide(state, given, market, now_ns)
+    _fold(state, decision)
+    if state.family_of:
+        latest = decision
+        while latest := linked.follow(state, latest, market, now_ns):
+            latest = groups.progress(state, latest, now_ns) if state.member_of else latest
+            _fold(state, latest)
+            decision = [*decision, *latest]
+    return decision
+
+
+def _fold(state: State, decision: Decision) -> None:
     for event in decision:
         if isinstance(event, Event):
             event.seq = state.seq + 1
             evolve(state, event)
-    return decision
 
 
 def next_deadline(state: State, market: Market) -> int | None:
@@ -78,6 +92,7 @@ _DECISIONS: dict[type[Any], Callable[[State, Any, Market, int], Decision]] = {
     inputs.Cancel: commands.cancel,
     inputs.Modify: commands.modify,
     inputs.CancelGroup: groups.cancel_group,
+    inputs.SubmitGroup: submit_group,
     inputs.Disconnected: commands.disconnected,
     inputs.OnLoss: commands.on_loss,
     inputs.Acked: answers.acked,

@@ -17,6 +17,7 @@ from ems_service.core.dark_events import (
     DarkTriggered as DarkTriggered,
 )
 from ems_service.core.event import Event, OrderEvent as OrderEvent
+from ems_service.core.family import Link
 from ems_service.core.group import Group, GroupKey, Selection, Tally
 from ems_service.core.inputs import Cause
 from ems_service.core.order import Execution, Order
@@ -36,6 +37,7 @@ from ems_service.core.order_events import (
     OrderDenied as OrderDenied,
     OrderExpired as OrderExpired,
     OrderFilled as OrderFilled,
+    OrderHeld as OrderHeld,
     OrderInDoubt as OrderInDoubt,
     OrderModified as OrderModified,
     OrderRejected as OrderRejected,
@@ -186,6 +188,15 @@ class GroupOpened(Event):
     group_id: str
     selection: Selection
     deadline_ns: int
+    order_ids: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class GroupSubmitted(Event):
+    """Private: the cause's client submits these orders together, the parent first; what begins them follows."""
+
+    group_id: str
+    link: Link
     order_ids: tuple[str, ...]
 
 

@@ -11,6 +11,7 @@ from ems_service.core.answers import ANY_DOUBT, OF_THE_ORDER, doubt_resolved, li
 from ems_service.core.changes import too_late, waiting_change_if_up
 from ems_service.core.comparison import mismatch_ended
 from ems_service.core.events import Decision
+from ems_service.core.families import oddities
 from ems_service.core.market import Market
 from ems_service.core.order import Order, OrderState, Trigger, status_after
 from ems_service.core.positions import Position, after_fill
@@ -46,7 +47,7 @@ def filled(state: State, fill: inputs.Filled, market: Market, now_ns: int) -> De
                 0, now_ns, cause, order, before, "", fill.market_time_ns, fill.receive_time_ns, implied=True
             )
         )
-    increment = _order_filled(fill, order, before, realized, now_ns)
+    increment = _order_filled(state, fill, order, before, realized, now_ns)
     happened += (increment, moved, *_settled(state, moved))
     happened += waiting_change_if_up(state, order, increment.after, cause, now_ns)
     return [*happened, *too_late(increment)]
@@ -85,7 +86,7 @@ def _completes(fill: inputs.Filled, before: OrderState) -> bool:
 
 
 def _order_filled(
-    fill: inputs.Filled, order: Order, before: OrderState, realized: Money | None, now_ns: int
+    state: State, fill: inputs.Filled, order: Order, before: OrderState, realized: Money | None, now_ns: int
 ) -> events.OrderFilled:
     qty, order_qty = fill.signed_qty.copy_abs(), before.order_qty
     cum_qty = add(before.cum_qty, qty)
@@ -95,6 +96,8 @@ def _order_filled(
     flags = () if before.is_open else (FillFlag.LATE,)
     if cum_qty > order_qty:
         flags = (*flags, FillFlag.OVERFILL)
+    if order.group_id:
+        flags = tuple(sorted({*flags, *oddities(state, order, qty)}))
     return events.OrderFilled(
         0,
         now_ns,

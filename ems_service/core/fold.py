@@ -7,7 +7,7 @@ whatever was decided why.
 from collections.abc import Callable
 from typing import Any
 
-from ems_service.core import groups
+from ems_service.core import families, groups
 from ems_service.core.events import (
     AlertOpened,
     Balance,
@@ -27,6 +27,7 @@ from ems_service.core.events import (
     FillQuarantined,
     GroupOpened,
     GroupStatus,
+    GroupSubmitted,
     ModifyRequested,
     OnLossChanged,
     OrderAcked,
@@ -35,6 +36,7 @@ from ems_service.core.events import (
     OrderEvent,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderInDoubt,
     OrderModified,
     OrderRejected,
@@ -68,6 +70,8 @@ def evolve(state: State, event: Event) -> None:
     fold = _FOLDS.get(type(event))
     if fold is not None:  # for the others the order's new state, or the moved cursor, is all there is
         fold(state, event)
+    if state.family_of and isinstance(event, OrderEvent):
+        families.settle(state, event)
     if event.cause.broker_seq:
         broker = state.brokers[event.cause.broker]
         broker.cursor = max(broker.cursor, event.cause.broker_seq)
@@ -94,9 +98,9 @@ def _order(state: State, event: OrderEvent) -> None:
         state.revivable_orders.pop(order.order_id, None)
 
 
-def _routed(state: State, event: OrderRouted | OrderDenied | DarkOpened | AlertOpened) -> None:
+def _routed(state: State, event: OrderRouted | OrderDenied | OrderHeld | DarkOpened | AlertOpened) -> None:
     order = event.order
-    if order.order_id in state.orders:  # an old order, denied in recovery, or a dark one that goes out
+    if order.order_id in state.orders:  # an old order, denied in recovery, or one that was held here and goes out
         if isinstance(event, OrderRouted):
             _sent(state, event)
         return
@@ -334,6 +338,7 @@ def _on_loss_changed(state: State, event: OnLossChanged) -> None:
 
 _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     OrderRouted: _routed,
+    OrderHeld: _routed,
     OrderDenied: _denied,
     RequestSentAgain: _await_answer,
     DropRequested: _await_answer,
@@ -371,5 +376,6 @@ _FOLDS: dict[type[Event], Callable[[State, Any], None]] = {
     BrokerBound: _broker_bound,
     OnLossChanged: _on_loss_changed,
     GroupOpened: groups.opened,
+    GroupSubmitted: families.submitted,
     GroupStatus: groups.told,
 }

@@ -42,6 +42,7 @@ from ems_service.core.requests import (
     Resolution as Resolution,
     ResolveOrder as ResolveOrder,
     Submit as Submit,
+    SubmitGroup as SubmitGroup,
 )
 
 
@@ -68,6 +69,7 @@ Input = (
     | Cancel
     | Modify
     | CancelGroup
+    | SubmitGroup
     | Disconnected
     | OnLoss
     | Ticked

@@ -6,6 +6,7 @@ before it decides about something that refers to it. Invariant: no decision tell
 
 from collections.abc import Iterable
 
+from ems_service.core.families import linked
 from ems_service.core.order import Order
 from ems_service.core.state import State
 
@@ -14,7 +15,7 @@ def leaving(state: State, kept: int, kept_after_ns: int) -> list[Order]:
     """Orders that need not stay, oldest number first: ended for good, and either not among the `kept` that moved last
     or not moved after `kept_after_ns`.
     """
-    ended = [order for order in state.orders.values() if _is_over(order)]
+    ended = [order for order in state.orders.values() if _is_over(state, order)]
     ended.sort(key=_last_seq, reverse=True)
     old = [order for index, order in enumerate(ended) if index >= kept or order.update_time_ns <= kept_after_ns]
     return sorted(old, key=_number)
@@ -31,7 +32,7 @@ def let_orders_go(state: State, archived: Iterable[tuple[int, int]]) -> None:
     """Forget orders, given as (number, last_seq) of what is archived. One that has moved since stays."""
     for number, last_seq in archived:
         order = state.orders.get(state.order_id(number))
-        if order is not None and order.last_seq == last_seq and _is_over(order):
+        if order is not None and order.last_seq == last_seq and _is_over(state, order):
             del state.orders[order.order_id]
             del state.by_client[order.principal, order.client_id, order.client_order_id]
             state.by_ref.pop(order.order_ref, None)
@@ -58,9 +59,14 @@ def take_execution_back(state: State, account: str, exec_id: str, seq: int) -> N
     state.exec_ids.setdefault(account, {})[exec_id] = seq
 
 
-def _is_over(order: Order) -> bool:
-    """Ended for good, and found again by an id of ours: of orders placed elsewhere there are few, and they stay."""
-    return not order.state.is_open and not order.state.may_revive and not order.external
+def _is_over(state: State, order: Order) -> bool:
+    """Ended for good, as all have that it is linked to, and found again by an id of ours: of orders placed elsewhere
+    there are few, and they stay.
+    """
+    if order.state.is_open or order.state.may_revive or order.external:
+        return False
+    family = linked(state, order)
+    return family is None or family.over
 
 
 def _last_seq(order: Order) -> int:

@@ -43,12 +43,23 @@ class Trigger(IntEnum):
     UNFILL = 14
     DARK_FIRE = 20
     ALERT_FIRE = 21
+    RELEASE = 22
+    ARM = 23
 
 
 _S, _T = OrderStatus, Trigger
 
 # WORKING stands for "live": once something is filled it reads PARTIALLY_FILLED, see `status_after`.
 ORDER_STATES: dict[tuple[OrderStatus, Trigger], OrderStatus] = {
+    # Its parent was filled: it goes out, or begins to wait for its price.
+    (_S.HELD, _T.RELEASE): _S.PENDING_NEW,
+    (_S.HELD, _T.ARM): _S.DARK,
+    # Its parent was filled, and it may not go out as it is.
+    (_S.HELD, _T.DENY): _S.DENIED,
+    # Its time was over when its parent was filled.
+    (_S.HELD, _T.EXPIRE): _S.EXPIRED,
+    (_S.HELD, _T.CANCEL): _S.CANCELED,
+    (_S.HELD, _T.MODIFY): _S.HELD,
     # Its price came, or it was told to go live: from here on it is an order like any other.
     (_S.DARK, _T.DARK_FIRE): _S.PENDING_NEW,
     (_S.DARK, _T.ALERT_FIRE): _S.TRIGGERED,
@@ -307,6 +318,10 @@ class Order:
     """Why its owner was told that its price cannot be judged now; unspecified when it can."""
     routed_time_ns: int = 0
     """When it went on its way to its broker."""
+    group_id: str = ""
+    """The group it was submitted in."""
+    parent_order_id: str = ""
+    """The linked order whose fills send it."""
     broker: str = field(init=False)
     """Name of the broker that has its account, which no modify changes."""
     asked: Terms = field(init=False)
@@ -315,6 +330,11 @@ class Order:
     def __post_init__(self) -> None:
         self.broker = self.terms.account.partition(".")[0]
         self.asked = self.terms
+
+    @property
+    def is_kept_stop(self) -> bool:
+        """It waits here for its price because its broker takes no stops."""
+        return self.state.status is OrderStatus.DARK and self.terms.kept_as_live
 
     @property
     def cancel_ref(self) -> str:

@@ -15,6 +15,13 @@ class OrderRouted(OrderEvent):
 
 
 @dataclass(slots=True)
+class OrderHeld(OrderEvent):
+    """Waits here for its parent: `terms` as accepted, the direction of a trigger filled in."""
+
+    terms: Terms
+
+
+@dataclass(slots=True)
 class OrderDenied(OrderEvent):
     """Refused by us; the order exists and its id is spent."""
 

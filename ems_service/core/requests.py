@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import IntEnum
 
 from ems_service.core.cause import Cause
+from ems_service.core.family import Link
 from ems_service.core.group import Selection
 from ems_service.core.terms import Condition, Terms, Trail
 from ems_service.core.values import Placement, Reason
@@ -17,6 +18,18 @@ class Submit:
     cause: Cause
     client_order_id: str
     terms: Terms
+
+
+@dataclass(slots=True)
+class SubmitGroup:
+    """A client submits orders together, the parent first: 1 to 100, of linked ones as many as the link asks for, of one
+    account, symbol and quantity. No client_order_id comes twice.
+    """
+
+    cause: Cause
+    group_id: str
+    link: Link
+    orders: tuple[Submit, ...]
 
 
 @dataclass(slots=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ems_service.core.dark_book import DarkBook
+from ems_service.core.family import Family
 from ems_service.core.group import Group, GroupKey
 from ems_service.core.inputs import OrderKey
 from ems_service.core.order import Execution, Order, number_of_ref, order_ref
 from ems_service.core.positions import Position
-from ems_service.core.values import BrokerState, Environment, Money, OrderStatus
+from ems_service.core.values import HERE, BrokerState, Environment, Money
 from ems_service.core.waits import Waits
 
 
@@ -107,6 +108,12 @@ class State:
     """Those that are not finished."""
     member_of: dict[str, tuple[GroupKey, ...]] = field(default_factory=dict[str, tuple[GroupKey, ...]])
     """By order_id: groups that wait for the order's answer."""
+    families: dict[GroupKey, Family] = field(default_factory=dict[GroupKey, Family])
+    """Orders that were submitted together."""
+    family_of: dict[str, Family] = field(default_factory=dict[str, Family])
+    """By order_id."""
+    families_over: dict[GroupKey, None] = field(default_factory=dict[GroupKey, None])
+    """Those of which all orders have ended, in the order in which that happened."""
     dark: DarkBook = field(default_factory=DarkBook)
     """Open orders that wait here for their price."""
 
@@ -181,5 +188,5 @@ class State:
         return [
             order
             for order in orders.values()
-            if order.broker == broker and order.number >= first and order.state.status is not OrderStatus.DARK
+            if order.broker == broker and order.number >= first and order.state.status not in HERE
         ]

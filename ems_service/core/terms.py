@@ -101,6 +101,10 @@ class Terms:
         """The same with another total quantity, limit, stop price and trail."""
         return replace(self, order_qty=order_qty, limit_px=limit_px, stop_px=stop_px, trail=trail)
 
+    def with_qty(self, order_qty: Decimal) -> "Terms":
+        """The same with another total quantity."""
+        return replace(self, order_qty=order_qty)
+
     def fired(self, limit_px: Decimal | None) -> "Terms":
         """Those of the child: live, at this limit, None at the market."""
         child = CHILD[self.ord_type]

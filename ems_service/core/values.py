@@ -114,6 +114,7 @@ class FeedState(IntEnum):
 class OrderStatus(IntEnum):
     """Where an order stands (FIX 39)."""
 
+    HELD = 1
     DARK = 2
     PENDING_NEW = 3
     WORKING = 4
@@ -164,6 +165,7 @@ class FillFlag(IntEnum):
     LATE = 1
     OVERFILL = 2
     UNKNOWN_ORDER = 3
+    UNPROTECTED = 5
 
 
 class BrokerState(IntEnum):
@@ -179,6 +181,10 @@ class Environment(IntEnum):
 
     PAPER = 1
     LIVE = 2
+
+
+HERE = frozenset((OrderStatus.HELD, OrderStatus.DARK))
+"""Statuses in which nobody but the EMS knows of an order."""
 
 
 class Reason(IntEnum):
@@ -207,5 +213,6 @@ class Reason(IntEnum):
     EXPIRED_IN_RECOVERY = 44
     EXPIRED = 45
     DISCONNECTED = 46
+    LINKED = 47
     DISK_FULL = 56
     JOURNAL_BEHIND = 58

@@ -12,8 +12,9 @@ from ems_service.convert import command, report
 from ems_service.convert.checks import an_id_or_none, malformed
 from ems_service.convert.event import answer
 from ems_service.convert.group import cancel_group
+from ems_service.convert.submit_group import submit_group
 from ems_service.core.events import Decision, Event, GroupStatus, OrderEvent, Standing
-from ems_service.core.inputs import Cause, OnLoss, Submit
+from ems_service.core.inputs import Cause, OnLoss, Submit, SubmitGroup
 from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Engine
 from ems_service.limits import (
@@ -33,9 +34,6 @@ from pitline.ems.v1 import command_pb2, trading_service_pb2
 from pitline.types.v1 import reason_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
-
-_CONTRACT_ONLY = frozenset(("submit_group",))
-"""Commands of the contract that this server does not take."""
 
 
 class Trade:
@@ -134,20 +132,20 @@ class Trade:
                 stream.put(self._refusal(message, refused))
                 continue
             if dark is not None:
-                await self._dark_feed.first_price(dark)
+                await self._dark_feed.first_prices(dark)
                 self._submit(dark, stream)
 
-    def _submit(self, given: Submit, stream: EventStream) -> None:
+    def _submit(self, given: Submit | SubmitGroup, stream: EventStream) -> None:
         self._engine.put(given, lambda decision: self._answer(decision, stream))
 
-    def _take(self, message: command_pb2.Command, stream: EventStream) -> Submit | None:
-        """Put what a command says into the engine; what may have to wait for a price, a dark order or a stop,
+    def _take(self, message: command_pb2.Command, stream: EventStream) -> Submit | SubmitGroup | None:
+        """Put what a command says into the engine; what may have to wait for a price, a dark order, a stop or a group,
         is returned instead.
         """
         cause = Cause(self._principal, self._client_id, an_id_or_none(message.command_id, "command_id"))
         kind = message.WhichOneof("kind")
         match kind:
-            case "submit" | "modify" if self._waiting >= CLIENT_COMMANDS_WAITING_MAX:
+            case "submit" | "submit_group" | "modify" if self._waiting >= CLIENT_COMMANDS_WAITING_MAX:
                 raise _throttled(kind)
             case "submit":
                 given = command.submit(message.submit, cause)
@@ -155,6 +153,10 @@ class Trade:
                 if given.terms.condition is not None or given.terms.is_stop:
                     return given
                 self._submit(given, stream)
+            case "submit_group":
+                group = submit_group(message.submit_group, cause)
+                self._waiting += 1
+                return group
             case "cancel":
                 self._waiting += 1
                 self._engine.put(command.cancel(message.cancel, cause), lambda decision: self._answer(decision, stream))
@@ -175,9 +177,6 @@ class Trade:
                 raise malformed(reason_pb2.REASON_OUT_OF_SEQUENCE, "open", f"this stream is open as {self._client_id}")
             case None:
                 raise malformed(reason_pb2.REASON_REQUIRED, "kind", "a command needs one arm that this server knows")
-            case _:
-                assert kind in _CONTRACT_ONLY, kind
-                raise malformed(reason_pb2.REASON_UNSUPPORTED, kind, f"this server does not take {kind}")
         return None
 
     def _logged_out(self, stream: EventStream) -> None:

@@ -20,6 +20,7 @@ from ems_service.convert.checks import (
     page_token,
 )
 from ems_service.convert.group import cancel_group
+from ems_service.convert.submit_group import submit_group
 from ems_service.core.inputs import Cause
 from ems_service.core.state import State
 from ems_service.dark_feed import DarkFeed
@@ -33,7 +34,7 @@ from ems_service.servicers.order_pages import OrderPages, Wanted
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.subscription import watching_of
 from ems_service.servicers.trade import Trade
-from ems_service.servicers.unary import PRINCIPAL, WaitFor, group_settled, group_status, settled
+from ems_service.servicers.unary import PRINCIPAL, WaitFor, all_settled, group_settled, group_status, settled
 from pitline.ems.v1 import trading_service_pb2 as pb
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceServicer
 from pitline_rpc.status import Refused
@@ -93,9 +94,16 @@ class Trading(TradingServiceServicer):
     async def SubmitOrder(self, request: pb.SubmitOrderRequest, context: Context) -> pb.SubmitOrderResponse:
         """A new order."""
         given = command.submit(request.submit, _cause(request))
-        await self._dark_feed.first_price(given)
+        await self._dark_feed.first_prices(given)
         order, duplicate = await settled(self._engine, given, _wait_for(request.wait_for), context)
         return pb.SubmitOrderResponse(order=order, duplicate=duplicate)
+
+    async def SubmitOrders(self, request: pb.SubmitOrdersRequest, context: Context) -> pb.SubmitOrdersResponse:
+        """Several new orders."""
+        given = submit_group(request.submit_group, _cause(request))
+        await self._dark_feed.first_prices(given)
+        results = await all_settled(self._engine, given, _wait_for(request.wait_for), context)
+        return pb.SubmitOrdersResponse(results=results)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.CancelOrderResponse:
         """A cancel of one order."""
@@ -174,7 +182,11 @@ class Trading(TradingServiceServicer):
 
 
 def _cause(
-    request: pb.SubmitOrderRequest | pb.ModifyOrderRequest | pb.CancelOrderRequest | pb.CancelOrdersRequest,
+    request: pb.SubmitOrderRequest
+    | pb.SubmitOrdersRequest
+    | pb.ModifyOrderRequest
+    | pb.CancelOrderRequest
+    | pb.CancelOrdersRequest,
 ) -> Cause:
     client_id = an_id(request.client_id, "client_id")
     return Cause(PRINCIPAL, client_id, an_id_or_none(request.command_id, "command_id"))

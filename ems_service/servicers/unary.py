@@ -1,6 +1,8 @@
 """What the unary twins share: an input is put, its order found in what was decided, and waited for as asked."""
 
 import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any, cast
 
@@ -9,16 +11,18 @@ import grpc.aio
 
 from ems_service.convert import report
 from ems_service.convert.checks import reason_name
+from ems_service.convert.event import refusal
 from ems_service.convert.group import set_standing
 from ems_service.core.events import Decision, OrderEvent, Refusal, Standing
+from ems_service.core.family import Link
 from ems_service.core.group import GroupKey
-from ems_service.core.inputs import CancelGroup, Input
+from ems_service.core.inputs import CancelGroup, Input, SubmitGroup
 from ems_service.core.order import Order
 from ems_service.core.state import State
 from ems_service.core.values import OrderStatus, Reason
 from ems_service.engine import Engine
 from ems_service.limits import UNARY_MARGIN_SECONDS, UNARY_WAIT_SECONDS_MAX
-from pitline.ems.v1 import event_pb2
+from pitline.ems.v1 import event_pb2, trading_service_pb2 as pb
 from pitline.types.v1 import order_pb2
 from pitline_rpc.status import Refused
 
@@ -53,15 +57,50 @@ async def settled(
 ) -> tuple[order_pb2.Order, bool]:
     """The order once it is where it was waited for, or as it is at the call's deadline; and whether nothing was new."""
     order, known = order_of(await engine.ask(given))
-    if wait_for is not WaitFor.COMMITTED:
-        seconds = _seconds_left(context)
-        try:
-            async with asyncio.timeout(seconds):
+    await _until_there(engine, [order], wait_for, context)
+    return await engine.read(lambda _state: report.order_message(order)), known
+
+
+async def all_settled(
+    engine: Engine, given: SubmitGroup, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
+) -> list[pb.SubmitResult]:
+    """Each order of a group in the same way, or why it was refused; raises Refused when all are, as one."""
+    decision = await engine.ask(given)
+    began = {item.order.client_order_id: item.order for item in decision if isinstance(item, OrderEvent)}
+    known = {item.order.client_order_id: item.order for item in decision if isinstance(item, Standing)}
+    refusals = {item.client_order_id: item for item in decision if isinstance(item, Refusal)}
+    orders = {**began, **known}
+    for told in refusals.values():
+        if given.link is not Link.BASKET or not told.client_order_id:  # of the group as a whole
+            raise refused(told)
+    await _until_there(engine, orders.values(), wait_for, context)
+
+    def look(_state: State) -> list[pb.SubmitResult]:
+        return [
+            pb.SubmitResult(order=report.order_message(orders[name]), duplicate=name in known)
+            if name in orders
+            else pb.SubmitResult(refused=refusal(refusals[name]))
+            for name in _names(given)
+        ]
+
+    return await engine.read(look)
+
+
+def _names(given: SubmitGroup) -> list[str]:
+    return [submit.client_order_id for submit in given.orders]
+
+
+async def _until_there(
+    engine: Engine, orders: Iterable[Order], wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
+) -> None:
+    """Wait for these orders, up to the call's deadline: then the state is the answer."""
+    if wait_for is WaitFor.COMMITTED:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_seconds_left(context)):
+            for order in orders:
                 while not _is_there(order, wait_for):
                     await engine.changed(order.order_id)
-        except TimeoutError:
-            pass  # the state is the answer
-    return await engine.read(lambda _state: report.order_message(order)), known
 
 
 async def group_settled(
@@ -116,10 +155,10 @@ def order_of(decision: Decision) -> tuple[Order, bool]:
     raise AssertionError("a command leads to an event of its order, or to an answer")
 
 
-def refused(refusal: Refusal) -> Refused:
+def refused(told: Refusal) -> Refused:
     """A refusal of the core as that of a unary call."""
-    code = _CODES.get(refusal.reason, grpc.StatusCode.FAILED_PRECONDITION)
-    return Refused(code, reason_name(refusal.reason), refusal.text, field=refusal.field)
+    code = _CODES.get(told.reason, grpc.StatusCode.FAILED_PRECONDITION)
+    return Refused(code, reason_name(told.reason), told.text, field=told.field)
 
 
 def _is_there(order: Order, wait_for: WaitFor) -> bool:

@@ -60,7 +60,7 @@ MALFORMED: dict[str, tuple[Command, str, str]] = {
     "no arm": (Command(), "REQUIRED", "kind"),
     "an unknown arm": (UNKNOWN_ARM, "REQUIRED", "kind"),
     "a second open": (Command(open=Open(client_id="A")), "OUT_OF_SEQUENCE", "open"),
-    "a group": (Command(submit_group=SubmitGroup(group_id="g")), "UNSUPPORTED", "submit_group"),
+    "a group": (Command(submit_group=SubmitGroup(group_id="g")), "REQUIRED", "submit_group.orders"),
     "a group's cancel": (Command(cancel_group=CancelGroup(group_id="g")), "REQUIRED", "cancel_group.selection"),
 }
 

@@ -18,6 +18,7 @@ from ems_service.compaction import compact
 from ems_service.convert.record import to_record
 from ems_service.convert.snapshot import from_parts, to_parts
 from ems_service.core import inputs, memory
+from ems_service.core.family import Link
 from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause, OrderKey
 from ems_service.core.state import State
@@ -133,6 +134,11 @@ def test_a_snapshot_reads_back_as_it_was() -> None:
     core.submit("L", trailing(Side.BUY, percent="7"))
     core.buy("G")
     core.take(inputs.CancelGroup(Cause(PRINCIPAL, ALICE), "g", Selection(execution=Placement.LIVE, side=Side.BUY), 30))
+    oto, oco = Link.ONE_TRIGGERS_OTHER, Link.ONE_CANCELS_OTHER
+    core.together(oto, ("T1", dark("70")), ("T2", dark("120")), group_id="held")
+    core.together(oco, ("O3", terms()), ("O4", terms()), group_id="over")
+    core.reject("O3")
+    core.reject("O4")
     core.has_external("X1", terms(qty="2.5"), "0.5")
     core.reports_position("77", "90")
     core.adopt_position()
@@ -252,7 +258,7 @@ def test_every_input_that_names_an_order_brings_it_back() -> None:
     named = {
         kind
         for kind in get_args(inputs.Input)
-        if {field.name for field in fields(kind)} & {"order_ref", "order_id", "now", "key", "client_order_id"}
+        if {field.name for field in fields(kind)} & {"order_ref", "order_id", "now", "key", "client_order_id", "orders"}
     }
     named.remove(inputs.ExternalOrder)  # it is named by the broker's ref, and never leaves
     assert named == set(recall._LOOKING)  # pyright: ignore[reportPrivateUsage]  # the table itself

@@ -10,14 +10,14 @@ A listener checks by itself what holds on every stream: seqs rise, and head_seq 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import grpc
 import grpc.aio
 
-from pitline.ems.v1.command_pb2 import Cancel, Command, Logout, Modify, Open, OrderKey, Submit
+from pitline.ems.v1.command_pb2 import Cancel, Command, GroupLink, Logout, Modify, Open, OrderKey, Submit, SubmitGroup
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.ems.v1.trading_service_pb2 import TradeRequest, TradeResponse, WatchRequest, WatchResponse
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceStub
@@ -226,6 +226,16 @@ class Client(Listener):
         placed.account = terms.account or self._account
         submit = Submit(client_order_id=client_order_id, terms=placed)
         self.send(Command(command_id=command_id, submit=submit))
+
+    def submit_group(
+        self, group_id: str, link: GroupLink.ValueType, orders: Mapping[str, OrderTerms], command_id: str = ""
+    ) -> None:
+        """New orders by client_order_id, the parent first; without an account of their own, in the desk's."""
+        group = SubmitGroup(group_id=group_id, link=link)
+        for client_order_id, terms in orders.items():
+            asked = group.orders.add(client_order_id=client_order_id, terms=terms)
+            asked.terms.account = terms.account or self._account
+        self.send(Command(command_id=command_id, submit_group=group))
 
     def cancel(self, client_order_id: str, command_id: str = "") -> None:
         """Cancel one's own order."""

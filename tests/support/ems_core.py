@@ -9,6 +9,7 @@ from typing import Any
 from ems_service.core import ems, inputs
 from ems_service.core.ems import Decision, next_deadline
 from ems_service.core.events import Event
+from ems_service.core.family import Link
 from ems_service.core.inputs import Cause, Input, OrderKey
 from ems_service.core.market import Listing, Market, Offer
 from ems_service.core.order import Order
@@ -166,6 +167,18 @@ class Core:
     def submit(self, name: str, asked: Terms, *, client_id: str = ALICE, principal: str = PRINCIPAL) -> list[str]:
         """An order with these terms."""
         return self.take(inputs.Submit(Cause(principal, client_id), name, asked))
+
+    def together(self, link: Link, *legs: tuple[str, Terms], group_id: str = "g", client_id: str = ALICE) -> list[str]:
+        """Several orders by name, the parent first."""
+        cause = Cause(PRINCIPAL, client_id)
+        orders = tuple(inputs.Submit(cause, name, asked) for name, asked in legs)
+        return self.take(inputs.SubmitGroup(cause, group_id, link, orders))
+
+    def bracket(self, qty: str = "2", stop: Terms | None = None) -> list[str]:
+        """E buys at 100, P sells at 110, S sells when 90 is there."""
+        held_stop = dark("90", Side.SELL, "80", qty=qty, direction=Direction.DOWN) if stop is None else stop
+        profit = terms(Side.SELL, qty, "110")
+        return self.together(Link.BRACKET, ("E", terms(Side.BUY, qty)), ("P", profit), ("S", held_stop))
 
     def cancel(self, name: str, *, client_id: str = ALICE, principal: str = PRINCIPAL) -> list[str]:
         """By the id that Alice gave it."""

@@ -66,6 +66,8 @@ def line(item: Event | Answer) -> str:
             return f"on_loss {item.cause.client_id} {item.cancel_after_seconds}"
         case events.GroupOpened():
             return f"group {item.group_id} of {len(item.order_ids)}"
+        case events.GroupSubmitted():
+            return f"together {item.group_id} {item.link.name} of {len(item.order_ids)}"
         case events.GroupStatus():
             done = "finished" if item.finished else f"{item.pending} pending"
             late = " deadline" if item.deadline_exceeded else ""
@@ -80,6 +82,7 @@ def line(item: Event | Answer) -> str:
 
 _WORDS: dict[type[OrderEvent], str] = {
     events.OrderRouted: "routed",
+    events.OrderHeld: "held",
     events.OrderDenied: "denied",
     events.RequestSentAgain: "sent_again",
     events.DropRequested: "drop_requested",

@@ -3,6 +3,7 @@
 The rules are drawn by hypothesis, or played by dice (`tests/ems_service/core/test_ems_machine.py`).
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
@@ -13,6 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ems_service.convert.record import to_event, to_record
 from ems_service.core import ems, events, inputs
 from ems_service.core.events import Event, OrderEvent
+from ems_service.core.families import left, linked, may_fill
+from ems_service.core.family import Link
 from ems_service.core.fold import evolve
 from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause, Input, OrderKey
@@ -21,6 +24,7 @@ from ems_service.core.order import CancelStage, OrderState
 from ems_service.core.state import State
 from ems_service.core.terms import Terms, Trail
 from ems_service.core.values import (
+    HERE,
     BrokerState,
     Direction,
     Environment,
@@ -74,6 +78,15 @@ stops = st.builds(
     stop, st.sampled_from(["95", "100", "105"]), st.sampled_from(Side), st.sampled_from(["", "100"])
 ) | st.builds(trailing, st.sampled_from(Side), percent=st.sampled_from(["1", "5", "0.37"]))
 trails = st.sampled_from([Trail(Decimal(1), None), Trail(None, Decimal("2.5"))])
+LEGS = [
+    terms(Side.BUY),
+    terms(Side.BUY, limit="99.99"),
+    terms(Side.SELL, limit="110"),
+    terms(Side.SELL, limit=""),
+    dark("105", direction=Direction.UP),
+    dark("95", Side.SELL, "90", direction=Direction.DOWN),
+    trailing(Side.SELL, percent="5"),
+]
 prices = st.sampled_from(["100", "99.99", "0.000000000000000001", "123456789.123456789012345678"]).map(Decimal)
 qtys = st.sampled_from(["0.1", "0.2", "0.3", "1", "2.5", "7"]).map(Decimal)
 SELECTIONS = [Selection(), Selection(side=Side.BUY), Selection(client_ids=frozenset(["bob"]))]
@@ -100,6 +113,8 @@ class EmsMachine(RuleBasedStateMachine):
         """Unique fills by (account, exec_id) since the opening position."""
         self.opening: dict[str, Decimal] = {}
         self.counted: set[tuple[str, str]] = set()
+        self.refused: set[str] = set()
+        """Orders of which the broker has refused a cancel."""
 
     @initialize(
         opening=st.sampled_from(["0", "5", "-2.5"]).map(Decimal),
@@ -125,6 +140,19 @@ class EmsMachine(RuleBasedStateMachine):
     @rule(cause=causes, name=st.sampled_from(NAMES), asked=asked | denied | held | stops)
     def submits(self, cause: Cause, name: str, asked: Terms) -> None:
         self.take(inputs.Submit(cause, name, asked))
+
+    @rule(
+        cause=causes,
+        group_id=st.sampled_from("gh"),
+        link=st.sampled_from(Link),
+        names=st.permutations(NAMES),
+        legs=st.tuples(*(st.sampled_from(LEGS) for _ in range(3))),
+    )
+    def submits_together(
+        self, cause: Cause, group_id: str, link: Link, names: Sequence[str], legs: tuple[Terms, ...]
+    ) -> None:
+        orders = tuple(inputs.Submit(cause, name, asked) for name, asked in zip(names, legs, strict=False))
+        self.take(inputs.SubmitGroup(cause, group_id, link, orders))
 
     @rule(cause=causes, name=st.sampled_from(NAMES), number=ANY_ORDER, by_name=st.booleans())
     def cancels(self, cause: Cause, name: str, number: int, by_name: bool) -> None:
@@ -335,6 +363,8 @@ class EmsMachine(RuleBasedStateMachine):
 
     def follow(self, event: Event, given: Input, statuses: dict[str, OrderState]) -> None:
         match event:
+            case events.CancelRejected():
+                self.refused.add(event.order.order_id)
             case events.PositionAdopted():
                 self.applied = {key: fill for key, fill in self.applied.items() if key[0] != event.position.account}
                 self.opening[event.position.account] = event.position.signed_qty
@@ -365,6 +395,7 @@ class EmsMachine(RuleBasedStateMachine):
         self.indexes_agree()
         self.positions_are_the_sum_of_unique_fills()
         self.executions_of_orders_are_their_fills()
+        self.linked_orders_are_for_what_is_left()
 
     @invariant()
     def quantities_add_up(self) -> None:
@@ -400,7 +431,7 @@ class EmsMachine(RuleBasedStateMachine):
         assert [order.number for order in orders.values()] == list(range(1, self.state.orders_made + 1))
         assert len(self.state.by_client) == len(orders)
         dark = [order for order in self.state.open_orders.values() if order.state.status is OrderStatus.DARK]
-        live = [order for order in self.state.open_orders.values() if order.state.status is not OrderStatus.DARK]
+        live = [order for order in self.state.open_orders.values() if order.state.status not in HERE]
         assert all(self.state.by_ref[order.order_ref] is order for order in live)
         assert all(order.order_ref not in self.state.by_ref for order in dark), "no order is both dark and working"
         assert len(self.state.dark) == len(dark)
@@ -412,6 +443,23 @@ class EmsMachine(RuleBasedStateMachine):
             assert tally.total == len(group.pending) + tally.canceled + tally.too_late + len(tally.refusals)
             assert group.finished or group.pending
             assert (group.key in self.state.open_groups) == (not group.finished)
+
+    @invariant()
+    def linked_orders_are_for_what_is_left(self) -> None:
+        here = self.state.brokers["paper"].state is not BrokerState.DOWN
+        for family in self.state.families.values():
+            members = [self.state.orders[order_id] for order_id in family.order_ids]
+            assert family.over == (not any(map(may_fill, members)))
+            assert (family.key in self.state.families_over) == family.over
+            for order in members:
+                if order.state.status is OrderStatus.HELD:
+                    assert order.order_ref not in self.state.by_ref, "no broker knows of what is held"
+                    assert order not in self.state.dark
+                    assert not here or may_fill(members[0]), "a parent that has ended leaves nobody waiting"
+                elif linked(self.state, order) and family.rivals_of(order.order_id) and here and may_fill(order):
+                    none_left = left(self.state, family, order.order_id) <= 0
+                    asked = order.state.cancel_stage is not CancelStage.NONE or order.order_id in self.refused
+                    assert not none_left or asked, "what has nothing left is canceled"
 
     @invariant()
     def who_owes_an_answer_is_waited_for(self) -> None:

@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ems_service.convert import command, group
+from ems_service.convert.submit_group import submit_group
 from ems_service.core.inputs import Cause
 from ems_service.servicers.subscription import opening_of, watching_of
 from pitline.ems.v1 import admin_service_pb2, market_data_service_pb2, trading_service_pb2
@@ -61,11 +62,13 @@ from pitline.ems.v1.trading_service_pb2 import (
     ListPositionsRequest,
     ModifyOrderRequest,
     SubmitOrderRequest,
+    SubmitOrdersRequest,
     WatchRequest,
 )
 from pitline.types.v1.instrument_pb2 import InstrumentKey
 from pitline.types.v1.order_pb2 import (
     EXEC_INST_POST_ONLY,
+    EXECUTION_ALERT,
     EXECUTION_DARK,
     ORD_TYPE_MARKET,
     ORD_TYPE_STOP,
@@ -147,6 +150,26 @@ def a_trailing_stop(terms: OrderTerms) -> None:
 STOPS = (a_stop, a_stop_limit, a_trailing_stop)
 
 
+def linked_as(link: int) -> Callable[[Any], None]:
+    """Of a group: its orders hang together so."""
+
+    def make(group: Any) -> None:
+        group.link = link
+
+    return make
+
+
+def leg(client_order_id: str = "a-4", **changed: Any) -> Submit:
+    """An order of a group."""
+    terms = OrderTerms()
+    terms.CopyFrom(buy("1", "X-USD", limit="100", account="sim.main"))
+    terms.MergeFrom(OrderTerms(**changed))
+    return Submit(client_order_id=client_order_id, terms=terms)
+
+
+_LEG = leg("a-3")
+
+
 # By message and field; a field of one request alone may have a row of its own, "Request: Message.field".
 ROWS: dict[str, Row] = {
     "Command.command_id": an_id(required=False),
@@ -177,7 +200,43 @@ ROWS: dict[str, Row] = {
     "CancelOrdersRequest.command_id": an_id(required=False),
     "GetGroupRequest.client_id": an_id(),
     "GetGroupRequest.group_id": an_id(),
-    "Command.submit_group": NotTaken(),
+    "Command.submit_group": [Bad(SubmitGroup(), "REQUIRED", "required", where="submit_group.group_id")],
+    "SubmitGroup.group_id": an_id(),
+    "SubmitGroup.link": a_choice("BASKET, ONE_CANCELS_OTHER, ONE_TRIGGERS_OTHER, BRACKET", required=False),
+    "SubmitGroup.orders": [
+        Bad([], "REQUIRED", "0 orders, and a BASKET 1 to 100"),
+        Bad([Submit()] * 101, "TOO_LARGE", "101 orders, and a BASKET 1 to 100"),
+        Bad([Submit()], "REQUIRED", "required", where="submit_group.orders[0].terms"),
+        Bad([_LEG], "REQUIRED", "1 orders, and a ONE_CANCELS_OTHER 2 to 100", given=linked_as(2)),
+        Bad([_LEG], "REQUIRED", "1 orders, and a ONE_TRIGGERS_OTHER 2 to 100", given=linked_as(3)),
+        Bad([_LEG] * 2, "REQUIRED", "2 orders, and a BRACKET exactly 3", given=linked_as(4)),
+        Bad([_LEG] * 4, "TOO_LARGE", "4 orders, and a BRACKET exactly 3", given=linked_as(4)),
+        Bad([_LEG] * 2, "DUPLICATE_ID", "an order before it has", where="submit_group.orders[1].client_order_id"),
+        *(
+            Bad([_LEG, other], "UNSUPPORTED", bound, where=f"submit_group.orders[1].terms.{field}", given=linked_as(2))
+            for field, bound, other in (
+                ("account", "sim.other", leg(account="sim.other")),
+                ("symbol", "Y-USD", leg(symbol="Y-USD")),
+                ("order_qty", "the first is for 1", leg(order_qty="2")),
+                (
+                    "execution",
+                    "an alert is linked to nothing",
+                    leg(execution=EXECUTION_ALERT, trigger=Trigger(price="9")),
+                ),
+            )
+        ),
+        Bad(
+            [_LEG, leg(), leg(client_order_id="a-5")],
+            "UNSUPPORTED",
+            "BUY, and so is the entry",
+            where="submit_group.orders[1].terms.side",
+            given=linked_as(4),
+        ),
+    ],
+    "SubmitOrdersRequest.client_id": an_id(),
+    "SubmitOrdersRequest.submit_group": [Bad(SubmitGroup(), "REQUIRED", "required", where="submit_group.group_id")],
+    "SubmitOrdersRequest.wait_for": a_choice("COMMITTED, ACKED, DONE", required=False),
+    "SubmitOrdersRequest.command_id": an_id(required=False),
     "Command.ack_seq": AnyValue("an AckSeq without a seq acknowledges nothing"),
     "Command.heartbeat": AnyValue("it has no fields"),
     "Command.logout": AnyValue("it has no fields"),
@@ -422,7 +481,8 @@ SOUND: list[Message] = [
         client_id="A", cancel_group=CancelGroup(group_id="g", selection=OrderSelection(symbols=["NONE"]))
     ),
     GetGroupRequest(client_id="A", group_id="g"),
-    Command(submit_group=SubmitGroup()),
+    Command(submit_group=SubmitGroup(group_id="g", orders=[_LEG])),
+    SubmitOrdersRequest(client_id="A", submit_group=SubmitGroup(group_id="g", orders=[_LEG])),
     SubmitOrderRequest(client_id="A", submit=Submit(client_order_id="a-2", terms=_TERMS)),
     ModifyOrderRequest(client_id="A", modify=Modify(order=_KEY, limit_px="99")),
     ModifyOrderRequest(client_id="A", modify=Modify(order=_OURS, limit_px="99")),
@@ -552,7 +612,15 @@ def cases(place: Place) -> Iterator[Case]:
                     name = f"{place.root.name} {place.dotted} {bad}"
                     # A time is refused as a whole.
                     field = place.dotted.rpartition(".")[0] if place.key.startswith("Timestamp.") else place.dotted
-                    yield Case(name, message, bad.where or field, bad.reason, bad.shown, bad.bound)
+                    yield Case(name, message, _where(bad, place) or field, bad.reason, bad.shown, bad.bound)
+
+
+def _where(bad: Bad, place: Place) -> str:
+    """The field below a submit is named alike below an order of a group."""
+    beginning = "submit.terms."
+    if not bad.where.startswith(beginning):
+        return bad.where
+    return f"{place.dotted.partition('terms')[0]}terms.{bad.where.removeprefix(beginning)}"
 
 
 def _spoiled(place: Place, value: Any, also: Callable[[Any], None] | None) -> Iterator[Message]:
@@ -669,6 +737,8 @@ def directly(message: Message) -> Refused | None:
         match message:
             case Command():
                 _command(message, cause)
+            case SubmitOrdersRequest():
+                submit_group(message.submit_group, cause)
             case SubmitOrderRequest():
                 command.submit(message.submit, cause)
             case ModifyOrderRequest():
@@ -698,6 +768,8 @@ def _command(message: Command, cause: Cause) -> None:
             command.cancel(message.cancel, cause)
         case "cancel_group":
             group.cancel_group(message.cancel_group, cause)
+        case "submit_group":
+            submit_group(message.submit_group, cause)
         case arm:
             assert arm is not None, "no arm"
 
@@ -705,7 +777,7 @@ def _command(message: Command, cause: Cause) -> None:
 DIRECT = [
     case
     for case in ALL_CASES
-    if case.field.partition(".")[0] in ("open", "submit", "modify", "cancel", "order")
+    if case.field.partition(".")[0] in ("open", "submit", "submit_group", "modify", "cancel", "order")
     or isinstance(case.message, WatchRequest)
 ]
 

@@ -6,11 +6,12 @@ from random import Random
 import pytest
 from hypothesis import Phase, settings
 
+from ems_service.core.family import Link
 from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause
 from ems_service.core.values import BrokerState, Fate, FeedState, Placement, Side
 from support.ems_core import dark, terms
-from support.ems_machine import ACCOUNTS, ANSWERS, MODIFY_ANSWERS, NAMES, TALKS, EmsMachine
+from support.ems_machine import ACCOUNTS, ANSWERS, LEGS, MODIFY_ANSWERS, NAMES, TALKS, EmsMachine
 
 # Without Phase.shrink, which takes minutes: add it to get the shortest story of a failure.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -21,7 +22,7 @@ test_whatever_is_said_the_books_add_up = EmsMachine.TestCase
 PLAYS = {
     "submit": 8, "cancel": 5, "modify": 6, "ack": 5, "answer": 3, "modified": 5, "fill": 6, "recover": 2, "venue": 1,
     "venue up": 1, "fate": 1, "talk": 1, "restart": 1,
-    "dark": 5, "tick": 8, "feed": 1, "go live": 1, "time": 1, "group": 2,
+    "dark": 5, "tick": 8, "feed": 1, "go live": 1, "time": 1, "group": 2, "together": 4,
 }  # fmt: skip
 """About as often as they happen to orders."""
 TICKS = [Decimal(price) for price in ("94", "95", "100", "105")]
@@ -58,6 +59,11 @@ def _play(machine: EmsMachine, play: str, dice: Random) -> None:
             machine.modifies(alice, number, None, Decimal(100), None, Placement.LIVE)
         case "group":
             machine.cancels_a_group(alice, dice.choice("ghijk"), Selection(side=dice.choice([None, *Side])))
+        case "together":
+            legs = (terms(Side.BUY), *dice.choices(LEGS, k=2))
+            made = machine.state.orders_made
+            names = [f"L{made + place}" for place in range(3)]
+            machine.submits_together(alice, f"g{made}", dice.choice(list(Link)), names, legs)
         case "time":
             machine.time_passes()
         case "cancel":

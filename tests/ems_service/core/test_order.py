@@ -20,20 +20,21 @@ from support.ems_lines import standing
 
 # What follows from each status; "-": the order stays as it is whatever the broker says. FIX 4.4 volume 4, appendix D.
 # Columns: ack, reject, fill, fill all, cancel sent, cancel, cancel reject, expire, deny, modify sent, modify,
-# modify done, modify reject, unfill, dark fire, alert fire.
+# modify done, modify reject, unfill, dark fire, alert fire, release, arm.
 TABLE = """
-PENDING_NEW       WORKING  REJECTED  -                 -       -               CANCELED  -        EXPIRED  DENIED  -                -               -       -        -                -            -
-WORKING           -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         -       -        -                -            -
-PARTIALLY_FILLED  -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         FILLED  -        WORKING          -            -
-PENDING_CANCEL    -        REJECTED  PENDING_CANCEL    FILLED  PENDING_CANCEL  CANCELED  WORKING  EXPIRED  -       -                PENDING_CANCEL  FILLED  -        PENDING_CANCEL   -            -
-PENDING_REPLACE   -        REJECTED  PENDING_REPLACE   FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       -                WORKING         FILLED  WORKING  PENDING_REPLACE  -            -
-FILLED            -        -         -                 FILLED  -               -         -        -        -       -                WORKING         FILLED  -        CANCELED         -            -
-CANCELED          -        -         CANCELED          FILLED  -               -         -        -        -       -                -               -       -        CANCELED         -            -
-REJECTED          -        -         REJECTED          FILLED  -               -         -        -        -       -                -               -       -        REJECTED         -            -
-DENIED            -        -         DENIED            FILLED  -               -         -        -        -       -                -               -       -        DENIED           -            -
-EXPIRED           -        -         EXPIRED           FILLED  -               -         -        -        -       -                -               -       -        EXPIRED          -            -
-DARK              -        -         -                 -       -               CANCELED  -        EXPIRED  DENIED  -                DARK            -       -        -                PENDING_NEW  TRIGGERED
-TRIGGERED         -        -         -                 -       -               -         -        -        -       -                -               -       -        -                -            -
+PENDING_NEW       WORKING  REJECTED  -                 -       -               CANCELED  -        EXPIRED  DENIED  -                -               -       -        -                -            -          -            -
+WORKING           -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         -       -        -                -            -          -            -
+PARTIALLY_FILLED  -        REJECTED  PARTIALLY_FILLED  FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       PENDING_REPLACE  WORKING         FILLED  -        WORKING          -            -          -            -
+PENDING_CANCEL    -        REJECTED  PENDING_CANCEL    FILLED  PENDING_CANCEL  CANCELED  WORKING  EXPIRED  -       -                PENDING_CANCEL  FILLED  -        PENDING_CANCEL   -            -          -            -
+PENDING_REPLACE   -        REJECTED  PENDING_REPLACE   FILLED  PENDING_CANCEL  CANCELED  -        EXPIRED  -       -                WORKING         FILLED  WORKING  PENDING_REPLACE  -            -          -            -
+FILLED            -        -         -                 FILLED  -               -         -        -        -       -                WORKING         FILLED  -        CANCELED         -            -          -            -
+CANCELED          -        -         CANCELED          FILLED  -               -         -        -        -       -                -               -       -        CANCELED         -            -          -            -
+REJECTED          -        -         REJECTED          FILLED  -               -         -        -        -       -                -               -       -        REJECTED         -            -          -            -
+DENIED            -        -         DENIED            FILLED  -               -         -        -        -       -                -               -       -        DENIED           -            -          -            -
+EXPIRED           -        -         EXPIRED           FILLED  -               -         -        -        -       -                -               -       -        EXPIRED          -            -          -            -
+DARK              -        -         -                 -       -               CANCELED  -        EXPIRED  DENIED  -                DARK            -       -        -                PENDING_NEW  TRIGGERED  -            -
+TRIGGERED         -        -         -                 -       -               -         -        -        -       -                -               -       -        -                -            -          -            -
+HELD              -        -         -                 -       -               CANCELED  -        EXPIRED  DENIED  -                HELD            -       -        -                -            -          PENDING_NEW  DARK
 """  # noqa: E501
 TRIGGERS = (
     Trigger.ACK,
@@ -52,6 +53,8 @@ TRIGGERS = (
     Trigger.UNFILL,
     Trigger.DARK_FIRE,
     Trigger.ALERT_FIRE,
+    Trigger.RELEASE,
+    Trigger.ARM,
 )
 ROWS = [
     pytest.param(

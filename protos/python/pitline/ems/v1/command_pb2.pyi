@@ -53,27 +53,37 @@ class _GroupLinkEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GroupLink.V
     GROUP_LINK_UNSPECIFIED: _GroupLink.ValueType  # 0
     """Taken as BASKET."""
     GROUP_LINK_BASKET: _GroupLink.ValueType  # 1
-    """Independent of one another."""
+    """Independent of one another: each is taken, denied or refused for itself."""
     GROUP_LINK_ONE_CANCELS_OTHER: _GroupLink.ValueType  # 2
-    """A fill of one cancels the others, a partial fill shrinks them."""
+    """All are sent or held at once. A fill of one takes as much from the others: in part it shrinks them, in full it cancels them."""
     GROUP_LINK_ONE_TRIGGERS_OTHER: _GroupLink.ValueType  # 3
-    """The first, when filled, sends the others."""
+    """The first is sent or held at once. The others are HELD until it is filled, and then sent or held for what was filled of it,
+    each independent of the others.
+    """
     GROUP_LINK_BRACKET: _GroupLink.ValueType  # 4
-    """The first is the entry; the others, profit and stop, are sent by its fills and cancel one another."""
+    """The first is the entry; the other two, profit and stop, of the other side, are sent or held for what is filled of it and
+    cancel one another.
+    """
 
 class GroupLink(_GroupLink, metaclass=_GroupLinkEnumTypeWrapper):
-    """How the orders of a group hang together."""
+    """How the orders of a group hang together. Linked orders are held to it by the EMS, whoever is attached and whatever their
+    broker can do; what happens in each race: docs/reference/linked-orders.md.
+    """
 
 GROUP_LINK_UNSPECIFIED: GroupLink.ValueType  # 0
 """Taken as BASKET."""
 GROUP_LINK_BASKET: GroupLink.ValueType  # 1
-"""Independent of one another."""
+"""Independent of one another: each is taken, denied or refused for itself."""
 GROUP_LINK_ONE_CANCELS_OTHER: GroupLink.ValueType  # 2
-"""A fill of one cancels the others, a partial fill shrinks them."""
+"""All are sent or held at once. A fill of one takes as much from the others: in part it shrinks them, in full it cancels them."""
 GROUP_LINK_ONE_TRIGGERS_OTHER: GroupLink.ValueType  # 3
-"""The first, when filled, sends the others."""
+"""The first is sent or held at once. The others are HELD until it is filled, and then sent or held for what was filled of it,
+each independent of the others.
+"""
 GROUP_LINK_BRACKET: GroupLink.ValueType  # 4
-"""The first is the entry; the others, profit and stop, are sent by its fills and cancel one another."""
+"""The first is the entry; the other two, profit and stop, of the other side, are sent or held for what is filled of it and
+cancel one another.
+"""
 Global___GroupLink: _TypeAlias = GroupLink  # noqa: Y015
 
 @_typing.final
@@ -335,7 +345,9 @@ class Modify(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     TRAIL_FIELD_NUMBER: _builtins.int
     order_qty: _builtins.str
-    """New total quantity, decimal string, > 0 (FIX 38); empty: as it is. At or below cum_qty the order ends FILLED."""
+    """New total quantity, decimal string, > 0 (FIX 38); empty: as it is. At or below cum_qty the order ends FILLED. Refused of a
+    linked order whose quantity follows the others.
+    """
     limit_px: _builtins.str
     """New limit price; empty: as it is."""
     stop_px: _builtins.str
@@ -511,7 +523,12 @@ Global___CancelGroup: _TypeAlias = CancelGroup  # noqa: Y015
 
 @_typing.final
 class SubmitGroup(_message.Message):
-    """Several new orders, at most 100. Each has a result of its own."""
+    """Several new orders. The orders of a BASKET have a result each: an event of its own, or command_refused with its field below
+    submit_group.orders[n] and its client_order_id. Linked orders are taken all together or not at all: the first objection to
+    any of them refuses the group, names the order and the field, and spends no id. They have one account, one symbol and one
+    order_qty, and no ALERT is among them. The same group again, by value, is answered with the state of each order; its group_id
+    or a client_order_id with other content is refused.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -519,12 +536,14 @@ class SubmitGroup(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     ORDERS_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
-    """The caller's id, [A-Za-z0-9._:-]{1,64}."""
+    """The caller's id, [A-Za-z0-9._:-]{1,64}, unique per principal and client id among groups of submits; comes back in
+    Order.group_id. The ids of the last 1,000 groups that ended are remembered, and those of all that have not.
+    """
     link: Global___GroupLink.ValueType
     """How they hang together."""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Submit]:
-        """The orders, the parent first."""
+        """The orders, the parent first: 1 to 100; of linked ones at least 2, of a BRACKET 3."""
 
     def __init__(
         self,

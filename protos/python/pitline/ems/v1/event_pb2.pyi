@@ -38,11 +38,13 @@ class _FillFlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FillFlag.Val
     FILL_FLAG_LATE: _FillFlag.ValueType  # 1
     """Came after the order had ended."""
     FILL_FLAG_OVERFILL: _FillFlag.ValueType  # 2
-    """Beyond the order's quantity."""
+    """Beyond the order's quantity, or beyond what the fills of the orders linked to it had left of that."""
     FILL_FLAG_UNKNOWN_ORDER: _FillFlag.ValueType  # 3
     """Nobody knows the order."""
     FILL_FLAG_QUARANTINED: _FillFlag.ValueType  # 4
     """An exec_id seen before, with other content: quarantined, not applied."""
+    FILL_FLAG_UNPROTECTED: _FillFlag.ValueType  # 5
+    """Of a linked parent none of whose children is left to follow it: nothing limits what this fill has opened."""
 
 class FillFlag(_FillFlag, metaclass=_FillFlagEnumTypeWrapper):
     """What is odd about a fill that was applied all the same."""
@@ -52,11 +54,13 @@ FILL_FLAG_UNSPECIFIED: FillFlag.ValueType  # 0
 FILL_FLAG_LATE: FillFlag.ValueType  # 1
 """Came after the order had ended."""
 FILL_FLAG_OVERFILL: FillFlag.ValueType  # 2
-"""Beyond the order's quantity."""
+"""Beyond the order's quantity, or beyond what the fills of the orders linked to it had left of that."""
 FILL_FLAG_UNKNOWN_ORDER: FillFlag.ValueType  # 3
 """Nobody knows the order."""
 FILL_FLAG_QUARANTINED: FillFlag.ValueType  # 4
 """An exec_id seen before, with other content: quarantined, not applied."""
+FILL_FLAG_UNPROTECTED: FillFlag.ValueType  # 5
+"""Of a linked parent none of whose children is left to follow it: nothing limits what this fill has opened."""
 Global___FillFlag: _TypeAlias = FillFlag  # noqa: Y015
 
 class _BrokerState:
@@ -417,9 +421,9 @@ class OrderRouted(_message.Message):
     PARENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     parent_order_id: _builtins.str
-    """The order that spawned this one, if any."""
+    """The linked order whose fill sent this one, if any."""
     group_id: _builtins.str
-    """The group, if any."""
+    """The group it was submitted in, if any."""
     @_builtins.property
     def terms(self) -> _order_pb2.OrderTerms:
         """The terms as accepted."""
@@ -533,8 +537,8 @@ class OrderCanceled(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     BROKER_TIME_FIELD_NUMBER: _builtins.int
     reason: _reason_pb2.Reason.ValueType
-    """Why: unspecified when a client asked for it, DISCONNECTED when the order's client was gone and had asked for that;
-    else the broker's reason.
+    """Why: unspecified when a client asked for it, DISCONNECTED when the order's client was gone and had asked for that,
+    LINKED when the EMS did because of a linked order; else the broker's reason.
     """
     text: _builtins.str
     """The same in words."""
@@ -591,12 +595,15 @@ class OrderDenied(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     reason: _reason_pb2.Reason.ValueType
     """Why."""
     field: _builtins.str
     """Field at fault, dotted path in Submit, where one is."""
     text: _builtins.str
     """The same in words, with value and bound."""
+    group_id: _builtins.str
+    """The group it was submitted in, if any."""
     @_builtins.property
     def terms(self) -> _order_pb2.OrderTerms:
         """The terms as asked for."""
@@ -608,10 +615,11 @@ class OrderDenied(_message.Message):
         reason: _reason_pb2.Reason.ValueType = ...,
         field: _builtins.str = ...,
         text: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "reason", b"reason", "terms", b"terms", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "group_id", b"group_id", "reason", b"reason", "terms", b"terms", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -619,7 +627,9 @@ Global___OrderDenied: _TypeAlias = OrderDenied  # noqa: Y015
 
 @_typing.final
 class OrderHeld(_message.Message):
-    """Waits for its parent."""
+    """Waits for its parent. Its fills send it, with order_modified before if they are fewer than its quantity: order_routed, or
+    dark_opened of what waits for its price then.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -632,7 +642,7 @@ class OrderHeld(_message.Message):
     """The group."""
     @_builtins.property
     def terms(self) -> _order_pb2.OrderTerms:
-        """The terms as accepted."""
+        """The terms as accepted, the direction of a trigger filled in."""
 
     def __init__(
         self,
@@ -798,7 +808,7 @@ class CancelRequested(_message.Message):
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
     cancel_reason: _reason_pb2.Reason.ValueType
     """Why there is a cancel: unspecified when a client asked for it, DISCONNECTED when the order's client was gone and
-    had asked for that.
+    had asked for that, LINKED when the EMS asks because of a linked order.
     """
     def __init__(
         self,
@@ -1017,8 +1027,11 @@ class DarkOpened(_message.Message):
 
     TERMS_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    PARENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
-    """The group, if any."""
+    """The group it was submitted in, if any."""
+    parent_order_id: _builtins.str
+    """The linked order whose fill began its wait, if any."""
     @_builtins.property
     def terms(self) -> _order_pb2.OrderTerms:
         """The terms as accepted, the direction filled in."""
@@ -1028,10 +1041,11 @@ class DarkOpened(_message.Message):
         *,
         terms: _order_pb2.OrderTerms | None = ...,
         group_id: _builtins.str = ...,
+        parent_order_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "parent_order_id", b"parent_order_id", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1126,6 +1140,9 @@ class AlertOpened(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TERMS_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    """The group it was submitted in, if any."""
     @_builtins.property
     def terms(self) -> _order_pb2.OrderTerms:
         """The terms as accepted, the direction filled in."""
@@ -1134,10 +1151,11 @@ class AlertOpened(_message.Message):
         self,
         *,
         terms: _order_pb2.OrderTerms | None = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

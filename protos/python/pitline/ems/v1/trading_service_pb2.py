@@ -29,15 +29,15 @@ from pitline.types.v1 import order_pb2 as pitline_dot_types_dot_v1_dot_order__pb
 from pitline.types.v1 import position_pb2 as pitline_dot_types_dot_v1_dot_position__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$pitline/ems/v1/trading_service.proto\x12\x0epitline.ems.v1\x1a\x1cpitline/ems/v1/command.proto\x1a\x1apitline/ems/v1/event.proto\x1a\x1epitline/types/v1/account.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1fpitline/types/v1/position.proto\"9\n\x0cTradeRequest\x12)\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x17.pitline.ems.v1.Command\"H\n\rTradeResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.pitline.ems.v1.Event\x12\x10\n\x08head_seq\x18\x02 \x01(\x04\"\xb3\x01\n\x0cWatchRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\x18\n\x10resume_after_seq\x18\x03 \x01(\x04\x12\"\n\x04view\x18\x04 \x01(\x0b\x32\x14.pitline.ems.v1.View\x12\x0f\n\x07symbols\x18\x05 \x03(\t\x12\x12\n\nclient_ids\x18\x06 \x03(\t\x12\x19\n\x11heartbeat_seconds\x18\x07 \x01(\r\"H\n\rWatchResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.pitline.ems.v1.Event\x12\x10\n\x08head_seq\x18\x02 \x01(\x04\"\x8e\x01\n\x12SubmitOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12&\n\x06submit\x18\x02 \x01(\x0b\x32\x16.pitline.ems.v1.Submit\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"P\n\x13SubmitOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\x12\x11\n\tduplicate\x18\x02 \x01(\x08\"\x8e\x01\n\x12ModifyOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12&\n\x06modify\x18\x02 \x01(\x0b\x32\x16.pitline.ems.v1.Modify\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"=\n\x13ModifyOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"\x8e\x01\n\x12\x43\x61ncelOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12&\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32\x16.pitline.ems.v1.Cancel\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"=\n\x13\x43\x61ncelOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"\x9a\x01\n\x13\x43\x61ncelOrdersRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x31\n\x0c\x63\x61ncel_group\x18\x02 \x01(\x0b\x32\x1b.pitline.ems.v1.CancelGroup\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"C\n\x14\x43\x61ncelOrdersResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.pitline.ems.v1.GroupStatus\"M\n\x0fGetOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\'\n\x05order\x18\x02 \x01(\x0b\x32\x18.pitline.ems.v1.OrderKey\":\n\x10GetOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"\x84\x01\n\x11ListOrdersRequest\x12\x12\n\nclient_ids\x18\x01 \x03(\t\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\t\x12\x0f\n\x07symbols\x18\x03 \x03(\t\x12\x11\n\topen_only\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x12ListOrdersResponse\x12\'\n\x06orders\x18\x01 \x03(\x0b\x32\x17.pitline.types.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x14ListPositionsRequest\x12\x10\n\x08\x61\x63\x63ounts\x18\x01 \x03(\t\x12\x0f\n\x07symbols\x18\x02 \x03(\t\x12\x14\n\x0cinclude_flat\x18\x03 \x01(\x08\"F\n\x15ListPositionsResponse\x12-\n\tpositions\x18\x01 \x03(\x0b\x32\x1a.pitline.types.v1.Position\"\x15\n\x13ListAccountsRequest\"C\n\x14ListAccountsResponse\x12+\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x19.pitline.types.v1.Account\"6\n\x0fGetGroupRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\"?\n\x10GetGroupResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.pitline.ems.v1.GroupStatus*b\n\x07WaitFor\x12\x18\n\x14WAIT_FOR_UNSPECIFIED\x10\x00\x12\x16\n\x12WAIT_FOR_COMMITTED\x10\x01\x12\x12\n\x0eWAIT_FOR_ACKED\x10\x02\x12\x11\n\rWAIT_FOR_DONE\x10\x03\x32\xb1\x07\n\x0eTradingService\x12H\n\x05Trade\x12\x1c.pitline.ems.v1.TradeRequest\x1a\x1d.pitline.ems.v1.TradeResponse(\x01\x30\x01\x12\x46\n\x05Watch\x12\x1c.pitline.ems.v1.WatchRequest\x1a\x1d.pitline.ems.v1.WatchResponse0\x01\x12V\n\x0bSubmitOrder\x12\".pitline.ems.v1.SubmitOrderRequest\x1a#.pitline.ems.v1.SubmitOrderResponse\x12V\n\x0bModifyOrder\x12\".pitline.ems.v1.ModifyOrderRequest\x1a#.pitline.ems.v1.ModifyOrderResponse\x12V\n\x0b\x43\x61ncelOrder\x12\".pitline.ems.v1.CancelOrderRequest\x1a#.pitline.ems.v1.CancelOrderResponse\x12Y\n\x0c\x43\x61ncelOrders\x12#.pitline.ems.v1.CancelOrdersRequest\x1a$.pitline.ems.v1.CancelOrdersResponse\x12M\n\x08GetOrder\x12\x1f.pitline.ems.v1.GetOrderRequest\x1a .pitline.ems.v1.GetOrderResponse\x12S\n\nListOrders\x12!.pitline.ems.v1.ListOrdersRequest\x1a\".pitline.ems.v1.ListOrdersResponse\x12\\\n\rListPositions\x12$.pitline.ems.v1.ListPositionsRequest\x1a%.pitline.ems.v1.ListPositionsResponse\x12Y\n\x0cListAccounts\x12#.pitline.ems.v1.ListAccountsRequest\x1a$.pitline.ems.v1.ListAccountsResponse\x12M\n\x08GetGroup\x12\x1f.pitline.ems.v1.GetGroupRequest\x1a .pitline.ems.v1.GetGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$pitline/ems/v1/trading_service.proto\x12\x0epitline.ems.v1\x1a\x1cpitline/ems/v1/command.proto\x1a\x1apitline/ems/v1/event.proto\x1a\x1epitline/types/v1/account.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1fpitline/types/v1/position.proto\"9\n\x0cTradeRequest\x12)\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x17.pitline.ems.v1.Command\"H\n\rTradeResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.pitline.ems.v1.Event\x12\x10\n\x08head_seq\x18\x02 \x01(\x04\"\xb3\x01\n\x0cWatchRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x12\n\njournal_id\x18\x02 \x01(\t\x12\x18\n\x10resume_after_seq\x18\x03 \x01(\x04\x12\"\n\x04view\x18\x04 \x01(\x0b\x32\x14.pitline.ems.v1.View\x12\x0f\n\x07symbols\x18\x05 \x03(\t\x12\x12\n\nclient_ids\x18\x06 \x03(\t\x12\x19\n\x11heartbeat_seconds\x18\x07 \x01(\r\"H\n\rWatchResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.pitline.ems.v1.Event\x12\x10\n\x08head_seq\x18\x02 \x01(\x04\"\x8e\x01\n\x12SubmitOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12&\n\x06submit\x18\x02 \x01(\x0b\x32\x16.pitline.ems.v1.Submit\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"P\n\x13SubmitOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\x12\x11\n\tduplicate\x18\x02 \x01(\x08\"\x9a\x01\n\x13SubmitOrdersRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x31\n\x0csubmit_group\x18\x02 \x01(\x0b\x32\x1b.pitline.ems.v1.SubmitGroup\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"E\n\x14SubmitOrdersResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.pitline.ems.v1.SubmitResult\"z\n\x0cSubmitResult\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12/\n\x07refused\x18\x03 \x01(\x0b\x32\x1e.pitline.ems.v1.CommandRefused\"\x8e\x01\n\x12ModifyOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12&\n\x06modify\x18\x02 \x01(\x0b\x32\x16.pitline.ems.v1.Modify\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"=\n\x13ModifyOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"\x8e\x01\n\x12\x43\x61ncelOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12&\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32\x16.pitline.ems.v1.Cancel\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"=\n\x13\x43\x61ncelOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"\x9a\x01\n\x13\x43\x61ncelOrdersRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x31\n\x0c\x63\x61ncel_group\x18\x02 \x01(\x0b\x32\x1b.pitline.ems.v1.CancelGroup\x12)\n\x08wait_for\x18\x03 \x01(\x0e\x32\x17.pitline.ems.v1.WaitFor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"C\n\x14\x43\x61ncelOrdersResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.pitline.ems.v1.GroupStatus\"M\n\x0fGetOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\'\n\x05order\x18\x02 \x01(\x0b\x32\x18.pitline.ems.v1.OrderKey\":\n\x10GetOrderResponse\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\"\x84\x01\n\x11ListOrdersRequest\x12\x12\n\nclient_ids\x18\x01 \x03(\t\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\t\x12\x0f\n\x07symbols\x18\x03 \x03(\t\x12\x11\n\topen_only\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x12ListOrdersResponse\x12\'\n\x06orders\x18\x01 \x03(\x0b\x32\x17.pitline.types.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x14ListPositionsRequest\x12\x10\n\x08\x61\x63\x63ounts\x18\x01 \x03(\t\x12\x0f\n\x07symbols\x18\x02 \x03(\t\x12\x14\n\x0cinclude_flat\x18\x03 \x01(\x08\"F\n\x15ListPositionsResponse\x12-\n\tpositions\x18\x01 \x03(\x0b\x32\x1a.pitline.types.v1.Position\"\x15\n\x13ListAccountsRequest\"C\n\x14ListAccountsResponse\x12+\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x19.pitline.types.v1.Account\"6\n\x0fGetGroupRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\"?\n\x10GetGroupResponse\x12+\n\x06status\x18\x01 \x01(\x0b\x32\x1b.pitline.ems.v1.GroupStatus*b\n\x07WaitFor\x12\x18\n\x14WAIT_FOR_UNSPECIFIED\x10\x00\x12\x16\n\x12WAIT_FOR_COMMITTED\x10\x01\x12\x12\n\x0eWAIT_FOR_ACKED\x10\x02\x12\x11\n\rWAIT_FOR_DONE\x10\x03\x32\x8c\x08\n\x0eTradingService\x12H\n\x05Trade\x12\x1c.pitline.ems.v1.TradeRequest\x1a\x1d.pitline.ems.v1.TradeResponse(\x01\x30\x01\x12\x46\n\x05Watch\x12\x1c.pitline.ems.v1.WatchRequest\x1a\x1d.pitline.ems.v1.WatchResponse0\x01\x12V\n\x0bSubmitOrder\x12\".pitline.ems.v1.SubmitOrderRequest\x1a#.pitline.ems.v1.SubmitOrderResponse\x12Y\n\x0cSubmitOrders\x12#.pitline.ems.v1.SubmitOrdersRequest\x1a$.pitline.ems.v1.SubmitOrdersResponse\x12V\n\x0bModifyOrder\x12\".pitline.ems.v1.ModifyOrderRequest\x1a#.pitline.ems.v1.ModifyOrderResponse\x12V\n\x0b\x43\x61ncelOrder\x12\".pitline.ems.v1.CancelOrderRequest\x1a#.pitline.ems.v1.CancelOrderResponse\x12Y\n\x0c\x43\x61ncelOrders\x12#.pitline.ems.v1.CancelOrdersRequest\x1a$.pitline.ems.v1.CancelOrdersResponse\x12M\n\x08GetOrder\x12\x1f.pitline.ems.v1.GetOrderRequest\x1a .pitline.ems.v1.GetOrderResponse\x12S\n\nListOrders\x12!.pitline.ems.v1.ListOrdersRequest\x1a\".pitline.ems.v1.ListOrdersResponse\x12\\\n\rListPositions\x12$.pitline.ems.v1.ListPositionsRequest\x1a%.pitline.ems.v1.ListPositionsResponse\x12Y\n\x0cListAccounts\x12#.pitline.ems.v1.ListAccountsRequest\x1a$.pitline.ems.v1.ListAccountsResponse\x12M\n\x08GetGroup\x12\x1f.pitline.ems.v1.GetGroupRequest\x1a .pitline.ems.v1.GetGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.ems.v1.trading_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WAITFOR']._serialized_start=2195
-  _globals['_WAITFOR']._serialized_end=2293
+  _globals['_WAITFOR']._serialized_start=2547
+  _globals['_WAITFOR']._serialized_end=2645
   _globals['_TRADEREQUEST']._serialized_start=209
   _globals['_TRADEREQUEST']._serialized_end=266
   _globals['_TRADERESPONSE']._serialized_start=268
@@ -50,38 +50,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITORDERREQUEST']._serialized_end=741
   _globals['_SUBMITORDERRESPONSE']._serialized_start=743
   _globals['_SUBMITORDERRESPONSE']._serialized_end=823
-  _globals['_MODIFYORDERREQUEST']._serialized_start=826
-  _globals['_MODIFYORDERREQUEST']._serialized_end=968
-  _globals['_MODIFYORDERRESPONSE']._serialized_start=970
-  _globals['_MODIFYORDERRESPONSE']._serialized_end=1031
-  _globals['_CANCELORDERREQUEST']._serialized_start=1034
-  _globals['_CANCELORDERREQUEST']._serialized_end=1176
-  _globals['_CANCELORDERRESPONSE']._serialized_start=1178
-  _globals['_CANCELORDERRESPONSE']._serialized_end=1239
-  _globals['_CANCELORDERSREQUEST']._serialized_start=1242
-  _globals['_CANCELORDERSREQUEST']._serialized_end=1396
-  _globals['_CANCELORDERSRESPONSE']._serialized_start=1398
-  _globals['_CANCELORDERSRESPONSE']._serialized_end=1465
-  _globals['_GETORDERREQUEST']._serialized_start=1467
-  _globals['_GETORDERREQUEST']._serialized_end=1544
-  _globals['_GETORDERRESPONSE']._serialized_start=1546
-  _globals['_GETORDERRESPONSE']._serialized_end=1604
-  _globals['_LISTORDERSREQUEST']._serialized_start=1607
-  _globals['_LISTORDERSREQUEST']._serialized_end=1739
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1741
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1827
-  _globals['_LISTPOSITIONSREQUEST']._serialized_start=1829
-  _globals['_LISTPOSITIONSREQUEST']._serialized_end=1908
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=1910
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=1980
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1982
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=2003
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=2005
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=2072
-  _globals['_GETGROUPREQUEST']._serialized_start=2074
-  _globals['_GETGROUPREQUEST']._serialized_end=2128
-  _globals['_GETGROUPRESPONSE']._serialized_start=2130
-  _globals['_GETGROUPRESPONSE']._serialized_end=2193
-  _globals['_TRADINGSERVICE']._serialized_start=2296
-  _globals['_TRADINGSERVICE']._serialized_end=3241
+  _globals['_SUBMITORDERSREQUEST']._serialized_start=826
+  _globals['_SUBMITORDERSREQUEST']._serialized_end=980
+  _globals['_SUBMITORDERSRESPONSE']._serialized_start=982
+  _globals['_SUBMITORDERSRESPONSE']._serialized_end=1051
+  _globals['_SUBMITRESULT']._serialized_start=1053
+  _globals['_SUBMITRESULT']._serialized_end=1175
+  _globals['_MODIFYORDERREQUEST']._serialized_start=1178
+  _globals['_MODIFYORDERREQUEST']._serialized_end=1320
+  _globals['_MODIFYORDERRESPONSE']._serialized_start=1322
+  _globals['_MODIFYORDERRESPONSE']._serialized_end=1383
+  _globals['_CANCELORDERREQUEST']._serialized_start=1386
+  _globals['_CANCELORDERREQUEST']._serialized_end=1528
+  _globals['_CANCELORDERRESPONSE']._serialized_start=1530
+  _globals['_CANCELORDERRESPONSE']._serialized_end=1591
+  _globals['_CANCELORDERSREQUEST']._serialized_start=1594
+  _globals['_CANCELORDERSREQUEST']._serialized_end=1748
+  _globals['_CANCELORDERSRESPONSE']._serialized_start=1750
+  _globals['_CANCELORDERSRESPONSE']._serialized_end=1817
+  _globals['_GETORDERREQUEST']._serialized_start=1819
+  _globals['_GETORDERREQUEST']._serialized_end=1896
+  _globals['_GETORDERRESPONSE']._serialized_start=1898
+  _globals['_GETORDERRESPONSE']._serialized_end=1956
+  _globals['_LISTORDERSREQUEST']._serialized_start=1959
+  _globals['_LISTORDERSREQUEST']._serialized_end=2091
+  _globals['_LISTORDERSRESPONSE']._serialized_start=2093
+  _globals['_LISTORDERSRESPONSE']._serialized_end=2179
+  _globals['_LISTPOSITIONSREQUEST']._serialized_start=2181
+  _globals['_LISTPOSITIONSREQUEST']._serialized_end=2260
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=2262
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=2332
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=2334
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=2355
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=2357
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=2424
+  _globals['_GETGROUPREQUEST']._serialized_start=2426
+  _globals['_GETGROUPREQUEST']._serialized_end=2480
+  _globals['_GETGROUPRESPONSE']._serialized_start=2482
+  _globals['_GETGROUPRESPONSE']._serialized_end=2545
+  _globals['_TRADINGSERVICE']._serialized_start=2648
+  _globals['_TRADINGSERVICE']._serialized_end=3684
 # @@protoc_insertion_point(module_scope)

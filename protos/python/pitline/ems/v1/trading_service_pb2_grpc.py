@@ -51,6 +51,11 @@ class TradingServiceStub:
                 request_serializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrderRequest.SerializeToString,
                 response_deserializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrderResponse.FromString,
                 _registered_method=True)
+        self.SubmitOrders = channel.unary_unary(
+                '/pitline.ems.v1.TradingService/SubmitOrders',
+                request_serializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrdersRequest.SerializeToString,
+                response_deserializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrdersResponse.FromString,
+                _registered_method=True)
         self.ModifyOrder = channel.unary_unary(
                 '/pitline.ems.v1.TradingService/ModifyOrder',
                 request_serializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.ModifyOrderRequest.SerializeToString,
@@ -120,6 +125,15 @@ class TradingServiceServicer:
         """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
         INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
         been reached yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitOrders(self, request, context):
+        """Submit several orders, linked or as a basket. Returns at the commit, or as wait_for says of each order. INVALID_ARGUMENT;
+        for linked orders, which are taken together or not at all, any code of SubmitOrder and FAILED_PRECONDITION for what is
+        denied there; ALREADY_EXISTS same group id with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +213,11 @@ def add_TradingServiceServicer_to_server(servicer, server):
                     servicer.SubmitOrder,
                     request_deserializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrderRequest.FromString,
                     response_serializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrderResponse.SerializeToString,
+            ),
+            'SubmitOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitOrders,
+                    request_deserializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrdersRequest.FromString,
+                    response_serializer=pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrdersResponse.SerializeToString,
             ),
             'ModifyOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.ModifyOrder,
@@ -324,6 +343,33 @@ class TradingService:
             '/pitline.ems.v1.TradingService/SubmitOrder',
             pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrderRequest.SerializeToString,
             pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pitline.ems.v1.TradingService/SubmitOrders',
+            pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrdersRequest.SerializeToString,
+            pitline_dot_ems_dot_v1_dot_trading__service__pb2.SubmitOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,11 @@ class TradingServiceStub:
     INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
     been reached yet.
     """
+    SubmitOrders: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.SubmitOrdersRequest, _trading_service_pb2.SubmitOrdersResponse]
+    """Submit several orders, linked or as a basket. Returns at the commit, or as wait_for says of each order. INVALID_ARGUMENT;
+    for linked orders, which are taken together or not at all, any code of SubmitOrder and FAILED_PRECONDITION for what is
+    denied there; ALREADY_EXISTS same group id with other content.
+    """
     ModifyOrder: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.ModifyOrderRequest, _trading_service_pb2.ModifyOrderResponse]
     """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended or is being canceled, or the broker does
     not modify; UNAVAILABLE broker down.
@@ -84,6 +89,16 @@ class TradingServiceServicer:
         """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
         INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
         been reached yet.
+        """
+
+    def SubmitOrders(
+        self,
+        request: _trading_service_pb2.SubmitOrdersRequest,
+        context: _aio.ServicerContext[_trading_service_pb2.SubmitOrdersRequest, _abc.Awaitable[_trading_service_pb2.SubmitOrdersResponse]],
+    ) -> _abc.Awaitable[_trading_service_pb2.SubmitOrdersResponse]:
+        """Submit several orders, linked or as a basket. Returns at the commit, or as wait_for says of each order. INVALID_ARGUMENT;
+        for linked orders, which are taken together or not at all, any code of SubmitOrder and FAILED_PRECONDITION for what is
+        denied there; ALREADY_EXISTS same group id with other content.
         """
 
     def ModifyOrder(

@@ -33,7 +33,7 @@ from pitline.types.v1 import position_pb2 as pitline_dot_types_dot_v1_dot_positi
 from pitline.types.v1 import reason_pb2 as pitline_dot_types_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pitline/journal/v1/journal.proto\x12\x12pitline.journal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cpitline/ems/v1/command.proto\x1a\x1apitline/ems/v1/event.proto\x1a\x1epitline/types/v1/account.proto\x1a pitline/types/v1/execution.proto\x1a\x1cpitline/types/v1/money.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1fpitline/types/v1/position.proto\x1a\x1dpitline/types/v1/reason.proto\"\xe8\x04\n\rPrivateRecord\x12\x39\n\repoch_started\x18\x01 \x01(\x0b\x32 .pitline.journal.v1.EpochStartedH\x00\x12\x37\n\x0c\x62roker_bound\x18\x02 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBoundH\x00\x12\x37\n\x0c\x63ursor_moved\x18\x03 \x01(\x0b\x32\x1f.pitline.journal.v1.CursorMovedH\x00\x12\x42\n\x12request_sent_again\x18\x04 \x01(\x0b\x32$.pitline.journal.v1.RequestSentAgainH\x00\x12<\n\x0fon_loss_changed\x18\t \x01(\x0b\x32!.pitline.journal.v1.OnLossChangedH\x00\x12;\n\x0e\x64rop_requested\x18\x05 \x01(\x0b\x32!.pitline.journal.v1.DropRequestedH\x00\x12\x33\n\nfate_asked\x18\x06 \x01(\x0b\x32\x1d.pitline.journal.v1.FateAskedH\x00\x12\x36\n\x0bquarantined\x18\x07 \x01(\x0b\x32\x1f.pitline.journal.v1.QuarantinedH\x00\x12;\n\x0estore_accepted\x18\x08 \x01(\x0b\x32!.pitline.journal.v1.StoreAcceptedH\x00\x12\x37\n\x0cgroup_opened\x18\x14 \x01(\x0b\x32\x1f.pitline.journal.v1.GroupOpenedH\x00\x42\x08\n\x06\x63hange\"D\n\x0c\x45pochStarted\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x62uild\x18\x02 \x01(\t\x12\x16\n\x0eorders_skipped\x18\x03 \x01(\x04\"\x90\x01\n\x0b\x42rokerBound\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12+\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x19.pitline.types.v1.Account\"\r\n\x0b\x43ursorMoved\"$\n\x10RequestSentAgain\x12\x10\n\x08order_id\x18\x01 \x01(\t\"u\n\rOnLossChanged\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12!\n\x14\x63\x61ncel_after_seconds\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x15\n\rincludes_dark\x18\x03 \x01(\x08\x42\x17\n\x15_cancel_after_seconds\"!\n\rDropRequested\x12\x10\n\x08order_id\x18\x01 \x01(\t\",\n\tFateAsked\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\r\"*\n\x0bQuarantined\x12\r\n\x05\x65vent\x18\x01 \x01(\x0c\x12\x0c\n\x04text\x18\x02 \x01(\t\"1\n\rStoreAccepted\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\"\xa6\x01\n\x0bGroupOpened\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x31\n\tselection\x18\x03 \x01(\x0b\x32\x1e.pitline.ems.v1.OrderSelection\x12,\n\x08\x64\x65\x61\x64line\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\torder_ids\x18\x05 \x03(\t\"\xd2\x01\n\x0bStoredGroup\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x31\n\tselection\x18\x03 \x01(\x0b\x32\x1e.pitline.ems.v1.OrderSelection\x12,\n\x08\x64\x65\x61\x64line\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07pending\x18\x05 \x03(\t\x12+\n\x06status\x18\x06 \x01(\x0b\x32\x1b.pitline.ems.v1.GroupStatus\"\x88\x04\n\x0bStoredOrder\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ncels\x18\x03 \x01(\r\x12\x10\n\x08modifies\x18\x04 \x01(\r\x12\x13\n\x0boutstanding\x18\x05 \x01(\r\x12\x31\n\x0bmodify_sent\x18\x06 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x34\n\x0emodify_stashed\x18\x07 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x0e\n\x06routed\x18\x08 \x01(\x08\x12/\n\rcancel_reason\x18\t \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12/\n\x05\x66ills\x18\n \x03(\x0b\x32 .pitline.journal.v1.StandingFill\x12\x17\n\nwait_stage\x18\x0b \x01(\rH\x00\x88\x01\x01\x12\x15\n\rwait_since_ns\x18\x0c \x01(\x04\x12+\n\x05\x61sked\x18\r \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\'\n\x05\x62lind\x18\x0e \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x16\n\x0erouted_time_ns\x18\x0f \x01(\x04\x42\r\n\x0b_wait_stage\"V\n\x0cStandingFill\x12\x10\n\x08\x66ill_seq\x18\x01 \x01(\x04\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12$\n\x04\x66ill\x18\x03 \x01(\x0b\x32\x16.pitline.types.v1.Fill\"L\n\tStrayFill\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12.\n\x04\x66ill\x18\x02 \x01(\x0b\x32 .pitline.journal.v1.StandingFill\"L\n\x0fOpeningPosition\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12,\n\x08position\x18\x02 \x01(\x0b\x32\x1a.pitline.types.v1.Position\"R\n\x0b\x42rokerHolds\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x12\n\nsigned_qty\x18\x03 \x01(\t\x12\x0e\n\x06\x61vg_px\x18\x04 \x01(\t\"\xa5\x01\n\x0cSnapshotPart\x12)\n\x03\x65ms\x18\x01 \x01(\x0b\x32\x1c.pitline.journal.v1.EmsState\x12/\n\x06orders\x18\x02 \x03(\x0b\x32\x1f.pitline.journal.v1.StoredOrder\x12\x39\n\nexecutions\x18\x03 \x03(\x0b\x32%.pitline.journal.v1.AppliedExecutions\"\x80\x04\n\x08\x45msState\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x13\n\x0borders_made\x18\x03 \x01(\x04\x12\x30\n\x07\x62rokers\x18\x04 \x03(\x0b\x32\x1f.pitline.journal.v1.KnownBroker\x12-\n\tpositions\x18\x05 \x03(\x0b\x32\x1a.pitline.types.v1.Position\x12-\n\x04\x63\x61sh\x18\x06 \x03(\x0b\x32\x1f.pitline.journal.v1.AccountCash\x12\x32\n\x0bloss_graces\x18\x07 \x03(\x0b\x32\x1d.pitline.journal.v1.LossGrace\x12-\n\x06strays\x18\x08 \x03(\x0b\x32\x1d.pitline.journal.v1.StrayFill\x12\x35\n\x08openings\x18\t \x03(\x0b\x32#.pitline.journal.v1.OpeningPosition\x12\x33\n\nmismatches\x18\n \x03(\x0b\x32\x1f.pitline.journal.v1.BrokerHolds\x12\x33\n\x08\x61\x63\x63\x65pted\x18\x0b \x03(\x0b\x32!.pitline.journal.v1.StoreAccepted\x12/\n\x06groups\x18\x14 \x03(\x0b\x32\x1f.pitline.journal.v1.StoredGroup\"f\n\tLossGrace\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x1c\n\x14\x63\x61ncel_after_seconds\x18\x03 \x01(\r\x12\x15\n\rincludes_dark\x18\x04 \x01(\x08\"\xdf\x01\n\x0bKnownBroker\x12.\n\x05\x62ound\x18\x01 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBound\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x04\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.pitline.ems.v1.BrokerState\x12\x0f\n\x07\x61\x64opted\x18\x04 \x03(\t\x12\x13\n\x0b\x66irst_order\x18\x05 \x01(\x04\x12\x13\n\x0bquarantined\x18\x06 \x01(\x04\x12\x11\n\tbound_seq\x18\x07 \x01(\x04\x12\x16\n\x0e\x62\x65gins_at_head\x18\x08 \x01(\x08\"E\n\x0b\x41\x63\x63ountCash\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12%\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32\x17.pitline.types.v1.Money\"D\n\x11\x41ppliedExecutions\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08\x65xec_ids\x18\x02 \x03(\t\x12\x0c\n\x04seqs\x18\x03 \x03(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pitline/journal/v1/journal.proto\x12\x12pitline.journal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cpitline/ems/v1/command.proto\x1a\x1apitline/ems/v1/event.proto\x1a\x1epitline/types/v1/account.proto\x1a pitline/types/v1/execution.proto\x1a\x1cpitline/types/v1/money.proto\x1a\x1cpitline/types/v1/order.proto\x1a\x1fpitline/types/v1/position.proto\x1a\x1dpitline/types/v1/reason.proto\"\xa7\x05\n\rPrivateRecord\x12\x39\n\repoch_started\x18\x01 \x01(\x0b\x32 .pitline.journal.v1.EpochStartedH\x00\x12\x37\n\x0c\x62roker_bound\x18\x02 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBoundH\x00\x12\x37\n\x0c\x63ursor_moved\x18\x03 \x01(\x0b\x32\x1f.pitline.journal.v1.CursorMovedH\x00\x12\x42\n\x12request_sent_again\x18\x04 \x01(\x0b\x32$.pitline.journal.v1.RequestSentAgainH\x00\x12<\n\x0fon_loss_changed\x18\t \x01(\x0b\x32!.pitline.journal.v1.OnLossChangedH\x00\x12;\n\x0e\x64rop_requested\x18\x05 \x01(\x0b\x32!.pitline.journal.v1.DropRequestedH\x00\x12\x33\n\nfate_asked\x18\x06 \x01(\x0b\x32\x1d.pitline.journal.v1.FateAskedH\x00\x12\x36\n\x0bquarantined\x18\x07 \x01(\x0b\x32\x1f.pitline.journal.v1.QuarantinedH\x00\x12;\n\x0estore_accepted\x18\x08 \x01(\x0b\x32!.pitline.journal.v1.StoreAcceptedH\x00\x12\x37\n\x0cgroup_opened\x18\x14 \x01(\x0b\x32\x1f.pitline.journal.v1.GroupOpenedH\x00\x12=\n\x0fgroup_submitted\x18\x15 \x01(\x0b\x32\".pitline.journal.v1.GroupSubmittedH\x00\x42\x08\n\x06\x63hange\"D\n\x0c\x45pochStarted\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\r\n\x05\x62uild\x18\x02 \x01(\t\x12\x16\n\x0eorders_skipped\x18\x03 \x01(\x04\"\x90\x01\n\x0b\x42rokerBound\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\x12\x32\n\x0b\x65nvironment\x18\x03 \x01(\x0e\x32\x1d.pitline.types.v1.Environment\x12+\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x19.pitline.types.v1.Account\"\r\n\x0b\x43ursorMoved\"$\n\x10RequestSentAgain\x12\x10\n\x08order_id\x18\x01 \x01(\t\"u\n\rOnLossChanged\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12!\n\x14\x63\x61ncel_after_seconds\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x15\n\rincludes_dark\x18\x03 \x01(\x08\x42\x17\n\x15_cancel_after_seconds\"!\n\rDropRequested\x12\x10\n\x08order_id\x18\x01 \x01(\t\",\n\tFateAsked\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\r\"*\n\x0bQuarantined\x12\r\n\x05\x65vent\x18\x01 \x01(\x0c\x12\x0c\n\x04text\x18\x02 \x01(\t\"1\n\rStoreAccepted\x12\x0e\n\x06\x62roker\x18\x01 \x01(\t\x12\x10\n\x08store_id\x18\x02 \x01(\t\"\xa6\x01\n\x0bGroupOpened\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x31\n\tselection\x18\x03 \x01(\x0b\x32\x1e.pitline.ems.v1.OrderSelection\x12,\n\x08\x64\x65\x61\x64line\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\torder_ids\x18\x05 \x03(\t\"q\n\x0eGroupSubmitted\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\'\n\x04link\x18\x03 \x01(\x0e\x32\x19.pitline.ems.v1.GroupLink\x12\x11\n\torder_ids\x18\x04 \x03(\t\"f\n\x0cStoredFamily\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x35\n\tsubmitted\x18\x02 \x01(\x0b\x32\".pitline.journal.v1.GroupSubmitted\x12\x0c\n\x04over\x18\x03 \x01(\x08\"\xd2\x01\n\x0bStoredGroup\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x31\n\tselection\x18\x03 \x01(\x0b\x32\x1e.pitline.ems.v1.OrderSelection\x12,\n\x08\x64\x65\x61\x64line\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07pending\x18\x05 \x03(\t\x12+\n\x06status\x18\x06 \x01(\x0b\x32\x1b.pitline.ems.v1.GroupStatus\"\x88\x04\n\x0bStoredOrder\x12&\n\x05order\x18\x01 \x01(\x0b\x32\x17.pitline.types.v1.Order\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ncels\x18\x03 \x01(\r\x12\x10\n\x08modifies\x18\x04 \x01(\r\x12\x13\n\x0boutstanding\x18\x05 \x01(\r\x12\x31\n\x0bmodify_sent\x18\x06 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x34\n\x0emodify_stashed\x18\x07 \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\x0e\n\x06routed\x18\x08 \x01(\x08\x12/\n\rcancel_reason\x18\t \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12/\n\x05\x66ills\x18\n \x03(\x0b\x32 .pitline.journal.v1.StandingFill\x12\x17\n\nwait_stage\x18\x0b \x01(\rH\x00\x88\x01\x01\x12\x15\n\rwait_since_ns\x18\x0c \x01(\x04\x12+\n\x05\x61sked\x18\r \x01(\x0b\x32\x1c.pitline.types.v1.OrderTerms\x12\'\n\x05\x62lind\x18\x0e \x01(\x0e\x32\x18.pitline.types.v1.Reason\x12\x16\n\x0erouted_time_ns\x18\x0f \x01(\x04\x42\r\n\x0b_wait_stage\"V\n\x0cStandingFill\x12\x10\n\x08\x66ill_seq\x18\x01 \x01(\x04\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12$\n\x04\x66ill\x18\x03 \x01(\x0b\x32\x16.pitline.types.v1.Fill\"L\n\tStrayFill\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12.\n\x04\x66ill\x18\x02 \x01(\x0b\x32 .pitline.journal.v1.StandingFill\"L\n\x0fOpeningPosition\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12,\n\x08position\x18\x02 \x01(\x0b\x32\x1a.pitline.types.v1.Position\"R\n\x0b\x42rokerHolds\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x12\n\nsigned_qty\x18\x03 \x01(\t\x12\x0e\n\x06\x61vg_px\x18\x04 \x01(\t\"\xa5\x01\n\x0cSnapshotPart\x12)\n\x03\x65ms\x18\x01 \x01(\x0b\x32\x1c.pitline.journal.v1.EmsState\x12/\n\x06orders\x18\x02 \x03(\x0b\x32\x1f.pitline.journal.v1.StoredOrder\x12\x39\n\nexecutions\x18\x03 \x03(\x0b\x32%.pitline.journal.v1.AppliedExecutions\"\xb4\x04\n\x08\x45msState\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x13\n\x0borders_made\x18\x03 \x01(\x04\x12\x30\n\x07\x62rokers\x18\x04 \x03(\x0b\x32\x1f.pitline.journal.v1.KnownBroker\x12-\n\tpositions\x18\x05 \x03(\x0b\x32\x1a.pitline.types.v1.Position\x12-\n\x04\x63\x61sh\x18\x06 \x03(\x0b\x32\x1f.pitline.journal.v1.AccountCash\x12\x32\n\x0bloss_graces\x18\x07 \x03(\x0b\x32\x1d.pitline.journal.v1.LossGrace\x12-\n\x06strays\x18\x08 \x03(\x0b\x32\x1d.pitline.journal.v1.StrayFill\x12\x35\n\x08openings\x18\t \x03(\x0b\x32#.pitline.journal.v1.OpeningPosition\x12\x33\n\nmismatches\x18\n \x03(\x0b\x32\x1f.pitline.journal.v1.BrokerHolds\x12\x33\n\x08\x61\x63\x63\x65pted\x18\x0b \x03(\x0b\x32!.pitline.journal.v1.StoreAccepted\x12/\n\x06groups\x18\x14 \x03(\x0b\x32\x1f.pitline.journal.v1.StoredGroup\x12\x32\n\x08\x66\x61milies\x18\x15 \x03(\x0b\x32 .pitline.journal.v1.StoredFamily\"f\n\tLossGrace\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x1c\n\x14\x63\x61ncel_after_seconds\x18\x03 \x01(\r\x12\x15\n\rincludes_dark\x18\x04 \x01(\x08\"\xdf\x01\n\x0bKnownBroker\x12.\n\x05\x62ound\x18\x01 \x01(\x0b\x32\x1f.pitline.journal.v1.BrokerBound\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x04\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.pitline.ems.v1.BrokerState\x12\x0f\n\x07\x61\x64opted\x18\x04 \x03(\t\x12\x13\n\x0b\x66irst_order\x18\x05 \x01(\x04\x12\x13\n\x0bquarantined\x18\x06 \x01(\x04\x12\x11\n\tbound_seq\x18\x07 \x01(\x04\x12\x16\n\x0e\x62\x65gins_at_head\x18\x08 \x01(\x08\"E\n\x0b\x41\x63\x63ountCash\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12%\n\x04\x63\x61sh\x18\x02 \x03(\x0b\x32\x17.pitline.types.v1.Money\"D\n\x11\x41ppliedExecutions\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x10\n\x08\x65xec_ids\x18\x02 \x03(\t\x12\x0c\n\x04seqs\x18\x03 \x03(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,49 +41,53 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.journal.v1.journal_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PRIVATERECORD']._serialized_start=338
-  _globals['_PRIVATERECORD']._serialized_end=954
-  _globals['_EPOCHSTARTED']._serialized_start=956
-  _globals['_EPOCHSTARTED']._serialized_end=1024
-  _globals['_BROKERBOUND']._serialized_start=1027
-  _globals['_BROKERBOUND']._serialized_end=1171
-  _globals['_CURSORMOVED']._serialized_start=1173
-  _globals['_CURSORMOVED']._serialized_end=1186
-  _globals['_REQUESTSENTAGAIN']._serialized_start=1188
-  _globals['_REQUESTSENTAGAIN']._serialized_end=1224
-  _globals['_ONLOSSCHANGED']._serialized_start=1226
-  _globals['_ONLOSSCHANGED']._serialized_end=1343
-  _globals['_DROPREQUESTED']._serialized_start=1345
-  _globals['_DROPREQUESTED']._serialized_end=1378
-  _globals['_FATEASKED']._serialized_start=1380
-  _globals['_FATEASKED']._serialized_end=1424
-  _globals['_QUARANTINED']._serialized_start=1426
-  _globals['_QUARANTINED']._serialized_end=1468
-  _globals['_STOREACCEPTED']._serialized_start=1470
-  _globals['_STOREACCEPTED']._serialized_end=1519
-  _globals['_GROUPOPENED']._serialized_start=1522
-  _globals['_GROUPOPENED']._serialized_end=1688
-  _globals['_STOREDGROUP']._serialized_start=1691
-  _globals['_STOREDGROUP']._serialized_end=1901
-  _globals['_STOREDORDER']._serialized_start=1904
-  _globals['_STOREDORDER']._serialized_end=2424
-  _globals['_STANDINGFILL']._serialized_start=2426
-  _globals['_STANDINGFILL']._serialized_end=2512
-  _globals['_STRAYFILL']._serialized_start=2514
-  _globals['_STRAYFILL']._serialized_end=2590
-  _globals['_OPENINGPOSITION']._serialized_start=2592
-  _globals['_OPENINGPOSITION']._serialized_end=2668
-  _globals['_BROKERHOLDS']._serialized_start=2670
-  _globals['_BROKERHOLDS']._serialized_end=2752
-  _globals['_SNAPSHOTPART']._serialized_start=2755
-  _globals['_SNAPSHOTPART']._serialized_end=2920
-  _globals['_EMSSTATE']._serialized_start=2923
-  _globals['_EMSSTATE']._serialized_end=3435
-  _globals['_LOSSGRACE']._serialized_start=3437
-  _globals['_LOSSGRACE']._serialized_end=3539
-  _globals['_KNOWNBROKER']._serialized_start=3542
-  _globals['_KNOWNBROKER']._serialized_end=3765
-  _globals['_ACCOUNTCASH']._serialized_start=3767
-  _globals['_ACCOUNTCASH']._serialized_end=3836
-  _globals['_APPLIEDEXECUTIONS']._serialized_start=3838
-  _globals['_APPLIEDEXECUTIONS']._serialized_end=3906
+  _globals['_PRIVATERECORD']._serialized_end=1017
+  _globals['_EPOCHSTARTED']._serialized_start=1019
+  _globals['_EPOCHSTARTED']._serialized_end=1087
+  _globals['_BROKERBOUND']._serialized_start=1090
+  _globals['_BROKERBOUND']._serialized_end=1234
+  _globals['_CURSORMOVED']._serialized_start=1236
+  _globals['_CURSORMOVED']._serialized_end=1249
+  _globals['_REQUESTSENTAGAIN']._serialized_start=1251
+  _globals['_REQUESTSENTAGAIN']._serialized_end=1287
+  _globals['_ONLOSSCHANGED']._serialized_start=1289
+  _globals['_ONLOSSCHANGED']._serialized_end=1406
+  _globals['_DROPREQUESTED']._serialized_start=1408
+  _globals['_DROPREQUESTED']._serialized_end=1441
+  _globals['_FATEASKED']._serialized_start=1443
+  _globals['_FATEASKED']._serialized_end=1487
+  _globals['_QUARANTINED']._serialized_start=1489
+  _globals['_QUARANTINED']._serialized_end=1531
+  _globals['_STOREACCEPTED']._serialized_start=1533
+  _globals['_STOREACCEPTED']._serialized_end=1582
+  _globals['_GROUPOPENED']._serialized_start=1585
+  _globals['_GROUPOPENED']._serialized_end=1751
+  _globals['_GROUPSUBMITTED']._serialized_start=1753
+  _globals['_GROUPSUBMITTED']._serialized_end=1866
+  _globals['_STOREDFAMILY']._serialized_start=1868
+  _globals['_STOREDFAMILY']._serialized_end=1970
+  _globals['_STOREDGROUP']._serialized_start=1973
+  _globals['_STOREDGROUP']._serialized_end=2183
+  _globals['_STOREDORDER']._serialized_start=2186
+  _globals['_STOREDORDER']._serialized_end=2706
+  _globals['_STANDINGFILL']._serialized_start=2708
+  _globals['_STANDINGFILL']._serialized_end=2794
+  _globals['_STRAYFILL']._serialized_start=2796
+  _globals['_STRAYFILL']._serialized_end=2872
+  _globals['_OPENINGPOSITION']._serialized_start=2874
+  _globals['_OPENINGPOSITION']._serialized_end=2950
+  _globals['_BROKERHOLDS']._serialized_start=2952
+  _globals['_BROKERHOLDS']._serialized_end=3034
+  _globals['_SNAPSHOTPART']._serialized_start=3037
+  _globals['_SNAPSHOTPART']._serialized_end=3202
+  _globals['_EMSSTATE']._serialized_start=3205
+  _globals['_EMSSTATE']._serialized_end=3769
+  _globals['_LOSSGRACE']._serialized_start=3771
+  _globals['_LOSSGRACE']._serialized_end=3873
+  _globals['_KNOWNBROKER']._serialized_start=3876
+  _globals['_KNOWNBROKER']._serialized_end=4099
+  _globals['_ACCOUNTCASH']._serialized_start=4101
+  _globals['_ACCOUNTCASH']._serialized_end=4170
+  _globals['_APPLIEDEXECUTIONS']._serialized_start=4172
+  _globals['_APPLIEDEXECUTIONS']._serialized_end=4240
 # @@protoc_insertion_point(module_scope)

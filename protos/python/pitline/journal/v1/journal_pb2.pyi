@@ -47,6 +47,7 @@ class PrivateRecord(_message.Message):
     QUARANTINED_FIELD_NUMBER: _builtins.int
     STORE_ACCEPTED_FIELD_NUMBER: _builtins.int
     GROUP_OPENED_FIELD_NUMBER: _builtins.int
+    GROUP_SUBMITTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def epoch_started(self) -> Global___EpochStarted:
         """The EMS started."""
@@ -87,6 +88,10 @@ class PrivateRecord(_message.Message):
     def group_opened(self) -> Global___GroupOpened:
         """Orders are canceled together."""
 
+    @_builtins.property
+    def group_submitted(self) -> Global___GroupSubmitted:
+        """Orders are submitted together."""
+
     def __init__(
         self,
         *,
@@ -100,12 +105,13 @@ class PrivateRecord(_message.Message):
         quarantined: Global___Quarantined | None = ...,
         store_accepted: Global___StoreAccepted | None = ...,
         group_opened: Global___GroupOpened | None = ...,
+        group_submitted: Global___GroupSubmitted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "group_opened", b"group_opened", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "group_opened", b"group_opened", "group_submitted", b"group_submitted", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "group_opened", b"group_opened", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_bound", b"broker_bound", "change", b"change", "cursor_moved", b"cursor_moved", "drop_requested", b"drop_requested", "epoch_started", b"epoch_started", "fate_asked", b"fate_asked", "group_opened", b"group_opened", "group_submitted", b"group_submitted", "on_loss_changed", b"on_loss_changed", "quarantined", b"quarantined", "request_sent_again", b"request_sent_again", "store_accepted", b"store_accepted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed", "drop_requested", "fate_asked", "quarantined", "store_accepted", "group_opened"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["epoch_started", "broker_bound", "cursor_moved", "request_sent_again", "on_loss_changed", "drop_requested", "fate_asked", "quarantined", "store_accepted", "group_opened", "group_submitted"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -393,6 +399,74 @@ class GroupOpened(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupOpened: _TypeAlias = GroupOpened  # noqa: Y015
+
+@_typing.final
+class GroupSubmitted(_message.Message):
+    """A client submits orders together, which follow as events of their own; the record's header says on whose behalf."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    """Which client."""
+    group_id: _builtins.str
+    """Its name of the group."""
+    link: _command_pb2.GroupLink.ValueType
+    """How they hang together."""
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The orders, the parent first."""
+
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        link: _command_pb2.GroupLink.ValueType = ...,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "group_id", b"group_id", "link", b"link", "order_ids", b"order_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupSubmitted: _TypeAlias = GroupSubmitted  # noqa: Y015
+
+@_typing.final
+class StoredFamily(_message.Message):
+    """Orders that were submitted together, as a snapshot keeps them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    SUBMITTED_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """On whose behalf."""
+    over: _builtins.bool
+    """All of them have ended."""
+    @_builtins.property
+    def submitted(self) -> Global___GroupSubmitted:
+        """Who they are."""
+
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        submitted: Global___GroupSubmitted | None = ...,
+        over: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submitted", b"submitted"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["over", b"over", "principal", b"principal", "submitted", b"submitted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredFamily: _TypeAlias = StoredFamily  # noqa: Y015
 
 @_typing.final
 class StoredGroup(_message.Message):
@@ -710,6 +784,7 @@ class EmsState(_message.Message):
     MISMATCHES_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    FAMILIES_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Last seq folded."""
     epoch: _builtins.int
@@ -752,6 +827,10 @@ class EmsState(_message.Message):
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredGroup]:
         """Groups, oldest first."""
 
+    @_builtins.property
+    def families(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredFamily]:
+        """Orders that were submitted together; those that are over in the order in which they ended."""
+
     def __init__(
         self,
         *,
@@ -767,10 +846,11 @@ class EmsState(_message.Message):
         mismatches: _abc.Iterable[Global___BrokerHolds] | None = ...,
         accepted: _abc.Iterable[Global___StoreAccepted] | None = ...,
         groups: _abc.Iterable[Global___StoredGroup] | None = ...,
+        families: _abc.Iterable[Global___StoredFamily] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "groups", b"groups", "loss_graces", b"loss_graces", "mismatches", b"mismatches", "openings", b"openings", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq", "strays", b"strays"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "brokers", b"brokers", "cash", b"cash", "epoch", b"epoch", "families", b"families", "groups", b"groups", "loss_graces", b"loss_graces", "mismatches", b"mismatches", "openings", b"openings", "orders_made", b"orders_made", "positions", b"positions", "seq", b"seq", "strays", b"strays"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -262,7 +262,7 @@ class _OrderStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderStat
     ORDER_STATUS_UNSPECIFIED: _OrderStatus.ValueType  # 0
     """Never set by the EMS."""
     ORDER_STATUS_HELD: _OrderStatus.ValueType  # 1
-    """Waits for its parent."""
+    """Waits in the EMS until its parent, a linked order, is filled."""
     ORDER_STATUS_DARK: _OrderStatus.ValueType  # 2
     """Held by the EMS until its trigger fires; a stop, whose execution is LIVE, where its broker has none."""
     ORDER_STATUS_PENDING_NEW: _OrderStatus.ValueType  # 3
@@ -296,7 +296,7 @@ class OrderStatus(_OrderStatus, metaclass=_OrderStatusEnumTypeWrapper):
 ORDER_STATUS_UNSPECIFIED: OrderStatus.ValueType  # 0
 """Never set by the EMS."""
 ORDER_STATUS_HELD: OrderStatus.ValueType  # 1
-"""Waits for its parent."""
+"""Waits in the EMS until its parent, a linked order, is filled."""
 ORDER_STATUS_DARK: OrderStatus.ValueType  # 2
 """Held by the EMS until its trigger fires; a stop, whose execution is LIVE, where its broker has none."""
 ORDER_STATUS_PENDING_NEW: OrderStatus.ValueType  # 3
@@ -624,7 +624,7 @@ class Order(_message.Message):
     order_ref: _builtins.str
     """Our id at the broker, [A-Z0-9]{1,20}: what to look for in the broker's own screens."""
     parent_order_id: _builtins.str
-    """The order that holds or spawned this one, if any."""
+    """The linked order whose fills send this one, if any."""
     group_id: _builtins.str
     """The group it was submitted in, if any."""
     reason: _reason_pb2.Reason.ValueType

@@ -90,6 +90,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The time in force ended."""
     REASON_DISCONNECTED: _Reason.ValueType  # 46
     """Canceled because its client was gone and had asked for that."""
+    REASON_LINKED: _Reason.ValueType  # 47
+    """Canceled because of what became of an order that it is linked to."""
     REASON_NOT_PERMITTED: _Reason.ValueType  # 50
     """The caller lacks the right."""
     REASON_THROTTLED: _Reason.ValueType  # 51
@@ -184,6 +186,8 @@ REASON_EXPIRED: Reason.ValueType  # 45
 """The time in force ended."""
 REASON_DISCONNECTED: Reason.ValueType  # 46
 """Canceled because its client was gone and had asked for that."""
+REASON_LINKED: Reason.ValueType  # 47
+"""Canceled because of what became of an order that it is linked to."""
 REASON_NOT_PERMITTED: Reason.ValueType  # 50
 """The caller lacks the right."""
 REASON_THROTTLED: Reason.ValueType  # 51
