@@ -12,11 +12,16 @@ from pathlib import Path
 
 import recording
 from evidence import Attendance, Evidence, Execution, Holding, executions, executions_told, sums
-from waiting import alerts_rang, dark_orders_fired, groups_told
+from waiting import alerts_rang, brackets_held, dark_orders_fired, groups_told
 
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.types.v1.execution_pb2 import LIQUIDITY_MAKER, Fill
-from pitline.types.v1.order_pb2 import ORDER_STATUS_CANCELED, ORDER_STATUS_TRIGGERED, SIDE_BUY, OrderState
+from pitline.types.v1.order_pb2 import (
+    ORDER_STATUS_CANCELED,
+    ORDER_STATUS_TRIGGERED,
+    SIDE_BUY,
+    OrderState,
+)
 from pitline.types.v1.position_pb2 import Position
 from pitline_client import status_name
 from pitline_rpc.decimals import canonical, parse
@@ -79,8 +84,9 @@ def canceled_before_ack(evidence: Evidence) -> list[str]:
     for event in evidence.drop_copy:
         if event.order_id:
             seqs[event.client_order_id].setdefault(event.WhichOneof("change") or "", event.seq)
-    # A hidden one may fire while its cancel travels, and is then filled like anybody's.
-    stashed = {name: seen for name, seen in seqs.items() if "cancel_stashed" in seen and "dark_opened" not in seen}
+    # One that waited at the EMS may go out while its cancel travels, and is then filled like anybody's.
+    waited = {"dark_opened", "order_held"}
+    stashed = {name: seen for name, seen in seqs.items() if "cancel_stashed" in seen and not waited & seen.keys()}
     if not stashed:
         return ["no cancel was stashed: none came before the ack of its order"]
     road = ("order_routed", "cancel_stashed", "order_acked", "cancel_requested", "order_canceled")
@@ -100,7 +106,12 @@ def modified(evidence: Evidence) -> list[str]:
     requested: dict[str, Event] = {}
     faults: list[str] = []
     answers = 0
+    exits: set[str] = set()
     for event in evidence.drop_copy:
+        if event.HasField("order_held"):
+            exits.add(event.order_id)
+        if event.order_id in exits:
+            continue  # the EMS itself sizes it, and its last fill may be quicker
         if event.HasField("modify_requested"):
             requested[event.order_id] = event
         elif event.HasField("order_modified"):
@@ -229,6 +240,7 @@ CHECKS: tuple[Check, ...] = (
     ("each modify was answered by the terms that it asked for", modified),
     ("a dark order went out once, when its price was there, and one canceled before was never sent", dark_orders_fired),
     ("an alert rang once, when somebody had traded at its price", alerts_rang),
+    ("exits waited for their entry and sold what it had bought, and one that was left was canceled", brackets_held),
     ("what was canceled together was told to the last order", groups_told),
     ("an order was filled in part, and cum_qty was the sum of its fills throughout", filled_in_parts),
     ("positions are the sums of fills: EMS, paper broker and both clients", positions_are_sums),

@@ -19,8 +19,21 @@ from notes import Gave, Heard, Held, Left, Note, Said, written
 from pitline.ems.v1.command_pb2 import OrderSelection
 from pitline.types.v1.instrument_pb2 import Instrument
 from pitline.types.v1.market_pb2 import Quote
-from pitline.types.v1.order_pb2 import TimeInForce, TriggerDirection
-from pitline_client import DAY, DOWN, IOC, UP, Client, EventStream, GroupHandle, OrderHandle, at
+from pitline.types.v1.order_pb2 import SIDE_BUY, TimeInForce, TriggerDirection
+from pitline_client import (
+    BRACKET,
+    DAY,
+    DOWN,
+    IOC,
+    UP,
+    Client,
+    EventStream,
+    GroupHandle,
+    OrderHandle,
+    at,
+    bracket,
+    order_terms,
+)
 from pitline_rpc.decimals import canonical, parse
 
 _CLIP_NOTIONAL = Decimal(3_000)
@@ -102,6 +115,14 @@ class Desk:
         self._say(name, f"alert {symbol} at {canonical(trigger_px)}{_WAY[direction]}")
         trigger = at(trigger_px, direction=direction)
         return self.client.alert(symbol, trigger, account=self._account, tags={_PLAN: plan}, client_order_id=name)
+
+    def brackets(self, symbol: str, order_qty: Decimal, profit_px: Decimal, stop_px: Decimal) -> list[OrderHandle]:
+        """Buy at the market, and sell what was bought at the one price or the other: entry, profit and stop."""
+        name = self._next_name()
+        exits = f"out at {canonical(profit_px)} or below {canonical(stop_px)}"
+        self._say(name, f"bracket: buy {canonical(order_qty)} {symbol} at the market, {exits}")
+        entry = order_terms(SIDE_BUY, symbol, order_qty, account=self._account)
+        return self.client.submit_group(BRACKET, bracket(entry, profit_px=profit_px, stop_px=stop_px), group_id=name)
 
     def drops(self, plan: str) -> GroupHandle:
         """Cancel everything of a plan, together; the group has its name."""

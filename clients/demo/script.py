@@ -1,5 +1,5 @@
 """The play: two traders, two symbols; orders modified, regretted at once, filled in parts, hidden until their price
-comes, and canceled together when a bell rings; a trader who dies and comes back.
+comes, bracketed, and canceled together when a bell rings; a trader who dies and comes back.
 
 Each part is played in a process of its own (`trader.py`), with the client library as any program uses it. `perform`
 says who enters when; it is played by `run.py`. Parts meet by cues alone.
@@ -56,10 +56,12 @@ async def ann(desk: Desk) -> None:
 
 
 async def ann_again(desk: Desk) -> None:
-    """Ann comes back to what she missed, takes down what still rests, hides a buy, and sells the other symbol short."""
+    """Ann comes back to what she missed, takes down what still rests, hides a buy, brackets
+    another, and sells the other symbol short."""
     symbol = desk.symbols[1]
     await _cancel_all(desk)
     await _hide(desk, symbol)
+    await _bracket(desk, symbol)
     bid, _ = await desk.touch(symbol)
     await desk.sells(symbol, desk.clip(symbol, bid)).filled()
     desk.gives(Cue.ANN_IS_DONE)
@@ -114,6 +116,15 @@ async def _hide(desk: Desk, symbol: str) -> None:
     for order in pair:
         if (await order.stored()).held:
             desk.cancels(order)
+        await order.done()
+
+
+async def _bracket(desk: Desk, symbol: str) -> None:
+    """Buy, with a profit and a stop around the market: the EMS sends both when the entry is filled, and the one that
+    sells takes the other along."""
+    bid, ask = await desk.touch(symbol)
+    tick = desk.tick(symbol)
+    for order in desk.brackets(symbol, desk.clip(symbol, ask), ask + tick, bid - tick):
         await order.done()
 
 

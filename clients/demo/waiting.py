@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from evidence import Evidence
 
-from pitline.ems.v1.event_pb2 import Event, GroupStatus
+from pitline.ems.v1.event_pb2 import FILL_FLAG_OVERFILL, Event, GroupStatus
 from pitline.types.v1.order_pb2 import ORDER_STATUS_CANCELED, TRIGGER_DIRECTION_UP, OrderTerms
+from pitline.types.v1.reason_pb2 import REASON_LINKED
 from pitline_rpc.decimals import parse
 
 _PLAN = "plan"
@@ -46,6 +47,39 @@ def alerts_rang(evidence: Evidence) -> list[str]:
         elif kinds != ["alert_opened", "order_canceled"]:
             faults.append(f"alert {name} went {', '.join(map(str, kinds))}")
     return faults if rang else [*faults, "no alert rang"]
+
+
+def brackets_held(evidence: Evidence) -> list[str]:
+    """Exits went out after their entry had filled, and sold what it had bought; the EMS canceled one that was left."""
+    filled: defaultdict[str, Decimal] = defaultdict(Decimal)
+    exits: defaultdict[str, set[str]] = defaultdict(set)
+    entry_of: dict[str, str] = {}
+    faults: list[str] = []
+    taken_along: set[str] = set()
+    overfilled = False
+    for event in evidence.drop_copy:
+        order_id = event.order_id
+        match event.WhichOneof("change"):
+            case "order_held":
+                entry_of[order_id] = event.order_held.parent_order_id
+                exits[event.order_held.parent_order_id].add(order_id)
+            case "order_filled":
+                filled[order_id] += abs(parse(event.order_filled.fill.signed_qty))
+                overfilled = overfilled or FILL_FLAG_OVERFILL in event.order_filled.flags
+            case "order_routed" | "dark_opened" if order_id in entry_of:
+                if not filled[entry_of[order_id]]:
+                    faults.append(f"{event.client_order_id} went out before its entry was filled")
+            case "order_canceled" if event.order_canceled.reason == REASON_LINKED:
+                taken_along.add(order_id)
+            case _:
+                pass
+    for entry, own in exits.items():
+        sold = sum((filled[order_id] for order_id in own), Decimal(0))
+        if sold != filled[entry] and not overfilled:  # two may fill at once: then the EMS says so
+            faults.append(f"the exits of {entry} filled {sold}, the entry {filled[entry]}")
+        left = sorted(order_id for order_id in own if not filled[order_id] and order_id not in taken_along)
+        faults += [f"exit {order_id} was not taken along by the other" for order_id in left]
+    return faults if exits else ["no bracket was submitted"]
 
 
 def groups_told(evidence: Evidence) -> list[str]:

@@ -167,11 +167,7 @@ class State:
 
     def held_orders_at(self, broker: str) -> list[Order]:
         """Open orders that wait here and have never been at this broker, oldest first."""
-        return [
-            order
-            for order in self.open_orders.values()
-            if order.broker == broker and order.state.status is OrderStatus.DARK
-        ]
+        return [order for order in self.open_orders.values() if order.broker == broker and order.state.status in HERE]
 
     def begins_at_head(self, broker: str) -> bool:
         """Whether an operator accepted that this journal is behind what the broker knows of it."""

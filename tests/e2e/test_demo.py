@@ -86,6 +86,7 @@ async def test_demo_on_the_seeded_market_holds_and_leaves_nothing_behind(tmp_pat
     assert re.search(r"bob +← +bob-\d+ +canceled +CANCELED +\S+ of \S+ not filled at once", demo.output)
     assert re.search(r"ann +← +ann-\d+ +filled .*missed", demo.output)
     assert re.search(r"ann +← +ann-\d+ +dark triggered +PENDING_NEW", demo.output)
+    assert re.search(r"ann +← +ann-\d+-3 +dark opened", demo.output)
     assert re.search(r"bob +← +bob-\d+ +alert triggered +TRIGGERED", demo.output)
     assert re.search(r"bob +← +pond +group status +(\d) of \1 canceled, 0 pending", demo.output)
     assert re.search(r"BTC-USDT .*\n.*AAPL ", demo.output)

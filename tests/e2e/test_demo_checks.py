@@ -26,6 +26,7 @@ from pitline.ems.v1.event_pb2 import (
     OrderAcked,
     OrderCanceled,
     OrderFilled,
+    OrderHeld,
     OrderModified,
     OrderRouted,
     PositionChanged,
@@ -38,6 +39,7 @@ from pitline.types.v1.order_pb2 import (
     ORDER_STATUS_CANCELED,
     ORDER_STATUS_DARK,
     ORDER_STATUS_FILLED,
+    ORDER_STATUS_HELD,
     ORDER_STATUS_PARTIALLY_FILLED,
     ORDER_STATUS_PENDING_CANCEL,
     ORDER_STATUS_PENDING_NEW,
@@ -57,6 +59,7 @@ from pitline.types.v1.order_pb2 import (
     TriggerDirection,
 )
 from pitline.types.v1.position_pb2 import Position
+from pitline.types.v1.reason_pb2 import REASON_LINKED
 from pitline_client import ResumeToken
 
 sys.path.append(str(Path(__file__).parents[2] / "clients" / "demo"))  # a folder of programs, no package
@@ -134,6 +137,10 @@ def waits(price: str, direction: TriggerDirection.ValueType) -> OrderTerms:
     return OrderTerms(symbol="X", side=SIDE_BUY, trigger=Trigger(price=price, direction=direction))
 
 
+def held(seq: int, name: str) -> Event:
+    return order_event(seq, name, ORDER_STATUS_HELD, order_held=OrderHeld(parent_order_id="O-bob-7", terms=LOWER))
+
+
 def group(seq: int, pending: int, canceled: int, *, finished: bool = False) -> Event:
     status = GroupStatus(group_id="pond", total=2, pending=pending, canceled=canceled, finished=finished)
     return Event(seq=seq, client_id="bob", group_status=status)
@@ -156,7 +163,7 @@ def position_event(seq: int, account: str, signed_qty: str) -> Event:
 def told() -> list[Event]:
     """Ann regrets ann-1 at once, leaves ann-2 at 100, and is away from seq 8 on, when it is filled. Bob sells, and
     sells half of another order that he had to modify for it. Then he hides a bid that fires, and clears another and two
-    bells, of which one has rung."""
+    bells, of which one has rung; and he brackets a buy, which its profit ends."""
     return [
         Event(seq=1, broker_status=BrokerStatus(broker="paper")),
         routed(2, "ann-1", SIDE_BUY, "50"),
@@ -194,10 +201,20 @@ def told() -> list[Event]:
         group(32, 1, 1),
         order_event(33, "bob-6", ORDER_STATUS_CANCELED, order_canceled=OrderCanceled()),
         group(34, 0, 2, finished=True),
+        routed(35, "bob-7", SIDE_BUY, "101"),
+        held(36, "bob-8"),
+        held(37, "bob-9"),
+        acked(38, "bob-7"),
+        filled(39, "bob-7", "2", fill("E4", "2", "101", LIQUIDITY_TAKER)),
+        routed(40, "bob-8", SIDE_SELL, "102"),
+        order_event(41, "bob-9", ORDER_STATUS_DARK, dark_opened=DARK_DOWN),
+        acked(42, "bob-8"),
+        filled(43, "bob-8", "2", fill("E5", "-2", "102", LIQUIDITY_TAKER)),
+        order_event(44, "bob-9", ORDER_STATUS_CANCELED, order_canceled=OrderCanceled(reason=REASON_LINKED)),
     ]
 
 
-LAST = 34
+LAST = 44
 """Seq of the last event."""
 
 
@@ -270,7 +287,10 @@ def broker_log() -> list[BrokerEvent]:
     log.append(BrokerEvent(fill=OrderFill(order_ref="R-ann-2", account="main", symbol="X", fill=ANN_FILL)))
     log.append(BrokerEvent(ack=Ack(order_ref="R-bob-2")))
     log.append(BrokerEvent(fill=OrderFill(order_ref="R-bob-2", account="alt", symbol="X", fill=PART_FILL)))
-    log.append(BrokerEvent(ack=Ack(order_ref="R-bob-3")))
+    log += [BrokerEvent(ack=Ack(order_ref=f"R-{name}")) for name in ("bob-3", "bob-7", "bob-8")]
+    for name, exec_id, qty, price in (("bob-7", "E4", "2", "101"), ("bob-8", "E5", "-2", "102")):
+        executed = fill(exec_id, qty, price, LIQUIDITY_TAKER)
+        log.append(BrokerEvent(fill=OrderFill(order_ref=f"R-{name}", account="alt", symbol="X", fill=executed)))
     return log
 
 
@@ -495,12 +515,33 @@ LIES: dict[str, tuple[Bent, str]] = {
         lambda _: everywhere(group(34, 0, 1, finished=True)),
         "group pond of 2: 1 canceled, 0 too late",
     ),
+    "an exit that goes out before its entry has filled": (
+        lambda _: everywhere(order_event(38, "bob-9", ORDER_STATUS_DARK, dark_opened=DARK_DOWN)),
+        "bob-9 went out before its entry was filled",
+    ),
+    "exits that sell less than was bought": (
+        lambda play: replace(play, drop_copy=without(play.drop_copy, 43)),
+        "the exits of O-bob-7 filled 0, the entry 2",
+    ),
+    "an exit that nobody took along": (
+        lambda _: everywhere(order_event(44, "bob-9", ORDER_STATUS_CANCELED, order_canceled=OrderCanceled())),
+        "exit O-bob-9 was not taken along by the other",
+    ),
+    "no bracket": (
+        lambda play: replace(play, drop_copy=play.drop_copy[:34]),
+        "no bracket was submitted",
+    ),
     "no group": (
         lambda play: replace(play, drop_copy=play.drop_copy[:28]),
         "nothing was canceled together",
     ),
     "a client that did not trade": (
-        lambda play: replace(play, drop_copy=without(without(play.drop_copy, 11), 19)),
+        lambda play: replace(
+            play,
+            drop_copy=[
+                event for event in play.drop_copy if event.client_id != "bob" or not event.HasField("order_filled")
+            ],
+        ),
         "bob did not trade X",
     ),
 }

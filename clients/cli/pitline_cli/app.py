@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL
-from pitline_cli import canceling, conform, journal, listing, modifying, operating, recording, streaming, submitting, up
+from pitline_cli import (
+    canceling,
+    conform,
+    journal,
+    linking,
+    listing,
+    modifying,
+    operating,
+    recording,
+    streaming,
+    submitting,
+    up,
+)
 from pitline_cli.arguments import address, identifier
 from pitline_cli.exits import EPILOG
 from pitline_cli.invocation import Invocation
@@ -53,6 +65,8 @@ app.command("buy")(
 )
 app.command("sell")(submitting.ordering(SIDE_SELL, "Sell, long or short; otherwise as buy."))
 app.command()(submitting.alert)
+app.command()(linking.bracket)
+app.command()(linking.oco)
 app.command()(modifying.modify)
 app.command()(canceling.cancel)
 app.command()(canceling.group)

@@ -1,7 +1,9 @@
-"""Following one order: a watch is opened before anything is asked, so that no turn of the conversation is missed."""
+"""Following an order, or several that were submitted together: a watch is opened before anything is asked, so that no
+turn of the conversation is missed."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -21,6 +23,24 @@ class Asked(Enum):
     SUBMIT = auto()
     MODIFY = auto()
     CANCEL = auto()
+
+
+@dataclass(slots=True)
+class _Followed:
+    """An order as far as it is known, and what is waited for."""
+
+    order: OrderView
+    until: Wait
+
+    def reached(self, asked: Asked) -> bool:
+        order = self.order
+        match self.until:
+            case Wait.COMMITTED:
+                return True
+            case Wait.ACKED:  # what the EMS holds is acked by nobody else
+                return order.ended or order.held or (order.acked and not _change_pending(order, asked))
+            case Wait.DONE:
+                return order.ended
 
 
 class Follower:
@@ -54,40 +74,50 @@ class Follower:
 
         A modify or cancel that was asked and is rejected is an end as well.
         """
+        return await self._follow([_Followed(order, until)], asked)
+
+    async def follow_all(self, orders: Sequence[OrderView], until: Wait) -> ExitCode:
+        """The same of several orders that were submitted together; the first exit code that is not DONE."""
+        return await self._follow([_Followed(order, until) for order in orders], Asked.SUBMIT)
+
+    async def _follow(self, orders: list[_Followed], asked: Asked) -> ExitCode:
         in_time = True
         try:
             async with asyncio.timeout_at(self._deadline):
-                await self._take_turns(order, until, asked)
+                await self._take_turns({each.order.order_id: each for each in orders}, asked)
         except TimeoutError:
             in_time = False
-        standing = await self._caller.get_order(OrderKey(order_id=order.order_id))
-        self._output.order(standing, in_time=in_time)
+        codes: list[ExitCode] = []
+        for each in orders:
+            standing = await self._caller.get_order(OrderKey(order_id=each.order.order_id))
+            self._output.order(standing, in_time=in_time)
+            codes.append(self._exit_code(standing, in_time=in_time))
+        return next((code for code in codes if code is not ExitCode.DONE), ExitCode.DONE)
+
+    def _exit_code(self, standing: OrderView, *, in_time: bool) -> ExitCode:
         if not in_time:
             return ExitCode.TIMED_OUT
-        match standing.status:
-            case _ if self._is_rejected:
-                return ExitCode.REJECTED
-            case _ if standing.status == ORDER_STATUS_DENIED:
-                return ExitCode.REFUSED
-            case _ if standing.status == ORDER_STATUS_REJECTED:
-                return ExitCode.REJECTED
-            case _:
-                return ExitCode.DONE
+        if self._is_rejected or standing.status == ORDER_STATUS_REJECTED:
+            return ExitCode.REJECTED
+        return ExitCode.REFUSED if standing.status == ORDER_STATUS_DENIED else ExitCode.DONE
 
-    async def _take_turns(self, order: OrderView, until: Wait, asked: Asked) -> None:
-        while self._seen_seq < order.message.last_seq or not (
-            _reached(order, until, asked) or (self._is_rejected and not _change_pending(order, asked))
+    async def _take_turns(self, orders: dict[str, _Followed], asked: Asked) -> None:
+        while self._seen_seq < max(each.order.message.last_seq for each in orders.values()) or not all(
+            each.reached(asked) or (self._is_rejected and not _change_pending(each.order, asked))
+            for each in orders.values()
         ):
             event = await anext(self._events)
             if event.HasField("snapshot_complete"):  # the watch was lost, and the EMS no longer has what it missed
                 self._seen_seq = event.snapshot_complete.seq
-                order = await self._caller.get_order(OrderKey(order_id=order.order_id))
-            elif event.order_id == order.order_id and event.seq:
+                for each in orders.values():
+                    each.order = await self._caller.get_order(OrderKey(order_id=each.order.order_id))
+            elif event.order_id in orders and event.seq:
                 self._output.event(event)
                 self._seen_seq = event.seq
                 self._judge(event, asked)
-                if event.HasField("state") and event.seq > order.message.last_seq:
-                    order.message.state.CopyFrom(event.state)
+                message = orders[event.order_id].order.message
+                if event.HasField("state") and event.seq > message.last_seq:
+                    message.state.CopyFrom(event.state)
 
     def _judge(self, event: Event, asked: Asked) -> None:
         match asked:
@@ -105,13 +135,3 @@ def _change_pending(order: OrderView, asked: Asked) -> bool:
     """A modify was asked, and the broker has not answered it."""
     state = order.message.state
     return asked is Asked.MODIFY and (state.modify_stashed or state.status == ORDER_STATUS_PENDING_REPLACE)
-
-
-def _reached(order: OrderView, until: Wait, asked: Asked) -> bool:
-    match until:
-        case Wait.COMMITTED:
-            return True
-        case Wait.ACKED:  # what the EMS holds is acked by nobody else
-            return order.ended or order.held or (order.acked and not _change_pending(order, asked))
-        case Wait.DONE:
-            return order.ended

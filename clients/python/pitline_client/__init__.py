@@ -8,6 +8,8 @@
         hidden = client.sell("BTC-USDT", "0.5", account="paper.main", dark="64000", max_slippage="50")
         bell = client.alert("BTC-USDT", at("60000", direction=DOWN), account="paper.main")
         await bell.triggered()
+        entry = order_terms(SIDE_BUY, "BTC-USDT", "0.5", account="paper.main", limit_px="61000")
+        client.submit_group(BRACKET, bracket(entry, profit_px="62000", stop_px="60500"))
         told = await client.cancel_group(OrderSelection(symbols=["BTC-USDT"])).finished()
 
 `Caller` does what needs no attendance. What this package does not wrap are the contract's own messages, from
@@ -41,6 +43,15 @@ from pitline_client.errors import (
 from pitline_client.events import EventStream
 from pitline_client.groups import GroupHandle
 from pitline_client.intake import ResumeToken
+from pitline_client.linked import (
+    BASKET,
+    BRACKET,
+    ONE_CANCELS_OTHER,
+    ONE_TRIGGERS_OTHER,
+    bracket,
+    exits,
+    submit_group,
+)
 from pitline_client.numbers import Number, from_wire, to_wire
 from pitline_client.orders import OrderHandle
 from pitline_client.terms import (
@@ -72,7 +83,9 @@ from pitline_client.views import OrderView, PositionView, status_name
 
 __all__ = [
     "ASK",
+    "BASKET",
     "BID",
+    "BRACKET",
     "CANCEL_MINE",
     "DARK",
     "DAY",
@@ -84,6 +97,8 @@ __all__ = [
     "KEEP",
     "LAST",
     "LIVE",
+    "ONE_CANCELS_OTHER",
+    "ONE_TRIGGERS_OTHER",
     "OWN",
     "POST_ONLY",
     "REDUCE_ONLY",
@@ -119,12 +134,15 @@ __all__ = [
     "UnreachableError",
     "alert_terms",
     "at",
+    "bracket",
     "connect",
+    "exits",
     "from_wire",
     "of_accounts",
     "order_terms",
     "reason_name",
     "status_name",
+    "submit_group",
     "to_wire",
     "wants_the_moment",
 ]

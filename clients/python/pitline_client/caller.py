@@ -21,7 +21,7 @@ from pitline.ems.v1.admin_service_pb2 import (
     ResolveOrderRequest,
 )
 from pitline.ems.v1.admin_service_pb2_grpc import AdminServiceStub
-from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Modify, OrderKey, OrderSelection, Submit, View
+from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Modify, OrderKey, OrderSelection, Submit, SubmitGroup, View
 from pitline.ems.v1.event_pb2 import Event, GroupStatus
 from pitline.ems.v1.market_data_service_pb2 import ListInstrumentsRequest, QuotesRequest, Subscription
 from pitline.ems.v1.market_data_service_pb2_grpc import MarketDataServiceStub
@@ -37,6 +37,8 @@ from pitline.ems.v1.trading_service_pb2 import (
     ModifyOrderRequest,
     SubmitOrderRequest,
     SubmitOrderResponse,
+    SubmitOrdersRequest,
+    SubmitResult,
     WaitFor,
     WatchRequest,
 )
@@ -118,6 +120,18 @@ class Caller:
         request = CancelOrderRequest(client_id=self.client_id, cancel=Cancel(order=order), wait_for=wait_for)
         response = await self._answer(self._trading.CancelOrder(request, timeout=timeout_seconds))
         return OrderView(response.order)
+
+    async def submit_orders(
+        self,
+        group: SubmitGroup,
+        *,
+        wait_for: WaitFor.ValueType = WAIT_FOR_COMMITTED,
+        timeout_seconds: float = CALL_SECONDS_MAX,
+    ) -> list[SubmitResult]:
+        """Submit several orders, linked or as a basket; what became of each when it is stored, acked or done, or when
+        the time is over. Linked ones are taken together, or the call is refused."""
+        request = SubmitOrdersRequest(client_id=self.client_id, submit_group=group, wait_for=wait_for)
+        return list((await self._answer(self._trading.SubmitOrders(request, timeout=timeout_seconds))).results)
 
     async def cancel_orders(
         self,

@@ -9,7 +9,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Self, Unpack
 from weakref import WeakSet
@@ -17,6 +17,7 @@ from weakref import WeakSet
 from pitline.ems.v1.command_pb2 import (
     CancelGroup,
     Command,
+    GroupLink,
     OnDisconnect,
     Open,
     OrderKey,
@@ -27,13 +28,12 @@ from pitline.ems.v1.command_pb2 import (
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.types.v1.account_pb2 import Account
 from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL, OrderTerms, Trigger
-from pitline.types.v1.reason_pb2 import REASON_DUPLICATE_ID, REASON_UNKNOWN_ORDER
+from pitline.types.v1.reason_pb2 import REASON_UNKNOWN_ORDER
 from pitline_client.attendance import Attendance
 from pitline_client.blotter import Blotter
 from pitline_client.caller import Caller
 from pitline_client.errors import (
     CallRefusedError,
-    CommandRefusedError,
     LeftError,
     NotSentError,
     UnansweredError,
@@ -41,9 +41,10 @@ from pitline_client.errors import (
 )
 from pitline_client.events import EventStream
 from pitline_client.groups import GroupHandle
-from pitline_client.handles import Handles
+from pitline_client.handles import Handles, client_order_ids
 from pitline_client.intake import Intake, ResumeToken
 from pitline_client.limits import LEAVE_SECONDS_MAX, SUBMIT_AGE_SECONDS_MAX
+from pitline_client.linked import submit_group
 from pitline_client.loading import load
 from pitline_client.numbers import Number
 from pitline_client.orders import OrderHandle
@@ -182,6 +183,19 @@ class Client(Caller):
         terms = alert_terms(symbol, trigger, account=account or self._only_account(), tags=tags)
         return self.submit(terms, client_order_id=client_order_id)
 
+    def submit_group(
+        self, link: GroupLink.ValueType, orders: Sequence[OrderTerms], *, group_id: str | None = None
+    ) -> list[OrderHandle]:
+        """Submit several orders, linked or as a basket, the parent first (`bracket` and `exits` make some): a handle on
+        each. Linked ones are taken together, or each handle raises why they were not.
+
+        The same `group_id` with the same content is the same group, and sends nothing more. Raises as `submit` does.
+        """
+        group = submit_group(group_id or next(self._ids), link, orders)
+        handles = [self._handles.submitted(order) or self._handles.claim(order) for order in group.orders]
+        self._send(Command(submit_group=group))
+        return handles
+
     def cancel_group(
         self, selection: OrderSelection, *, group_id: str | None = None, deadline_seconds: int = 0
     ) -> GroupHandle:
@@ -203,14 +217,10 @@ class Client(Caller):
         CommandRefusedError, DUPLICATE_ID. Raises BacklogError when too many commands wait, and what ended attendance.
         """
         submit = Submit(client_order_id=client_order_id or next(self._ids), terms=terms)
-        handle = self._handles.get(submit.client_order_id)
-        if handle is not None and handle.submitted is not None:
-            if handle.submitted != submit:
-                text = f"{submit.client_order_id!r} was used with other content"
-                raise CommandRefusedError(REASON_DUPLICATE_ID, text, field="submit.client_order_id")
-            return handle
-        if handle is None:
-            handle = self._handles.make(submit.client_order_id, submit)
+        known = self._handles.submitted(submit)
+        if known is not None:
+            return known
+        handle = self._handles.claim(submit)
         self._send(Command(submit=submit))
         return handle
 
@@ -270,8 +280,7 @@ class Client(Caller):
             command = self._outbox.answer(event.command_id) if event.command_id else None
             match event.WhichOneof("change"):
                 case "command_refused":
-                    if command is not None:
-                        self._handles.refuse(command, _refusal(event))
+                    self._handles.refused(command, event.command_refused)
                 case "opened":
                     self._accounts = {account.account: account for account in event.opened.accounts}
                 case "view_changed":
@@ -301,7 +310,7 @@ class Client(Caller):
 
     async def _give_up_overdue(self) -> None:
         for command, sent in self._outbox.overdue(time.time()):
-            client_order_id = command.submit.client_order_id
+            client_order_id = client_order_ids(command)[0]
             if sent and await self._ems_has(client_order_id):
                 continue  # sent again, it is answered as a duplicate
             self._outbox.answer(command.command_id)
@@ -378,9 +387,3 @@ class Client(Caller):
             known = ", ".join(self._accounts) or "none"
             raise ValueError(f"account is required: this client sees {len(self._accounts)} accounts ({known})")
         return next(iter(self._accounts))
-
-
-def _refusal(event: Event) -> CommandRefusedError:
-    refused = event.command_refused
-    retry_seconds = refused.retry_delay.ToNanoseconds() / 1e9 if refused.HasField("retry_delay") else None
-    return CommandRefusedError(refused.reason, refused.text, field=refused.field, retry_seconds=retry_seconds)

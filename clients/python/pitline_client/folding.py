@@ -49,9 +49,11 @@ def _fold_change(order: Order, event: Event) -> None:
             order.group_id = event.order_held.group_id
         case "dark_opened":
             order.terms.CopyFrom(event.dark_opened.terms)
-            order.group_id = event.dark_opened.group_id
+            order.parent_order_id = event.dark_opened.parent_order_id or order.parent_order_id
+            order.group_id = event.dark_opened.group_id or order.group_id
         case "alert_opened":
             order.terms.CopyFrom(event.alert_opened.terms)
+            order.group_id = event.alert_opened.group_id
         case "order_acked":
             order.broker_order_id = event.order_acked.broker_order_id
         case "order_modified":
@@ -61,6 +63,7 @@ def _fold_change(order: Order, event: Event) -> None:
             order.terms.CopyFrom(event.dark_modified.terms)
         case "order_denied":
             order.terms.CopyFrom(event.order_denied.terms)
+            order.group_id = event.order_denied.group_id or order.group_id
             order.reason, order.text = event.order_denied.reason, event.order_denied.text
         case "order_rejected":
             order.reason, order.text = event.order_rejected.reason, event.order_rejected.text

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from pitline.ems.v1.command_pb2 import Command, Submit
-from pitline.ems.v1.event_pb2 import Event
+from pitline.ems.v1.command_pb2 import GROUP_LINK_BASKET, GROUP_LINK_UNSPECIFIED, Command, Submit
+from pitline.ems.v1.event_pb2 import CommandRefused, Event
+from pitline.types.v1.reason_pb2 import REASON_DUPLICATE_ID
 from pitline_client.blotter import Blotter
-from pitline_client.errors import PitlineError
+from pitline_client.errors import CommandRefusedError, PitlineError
 from pitline_client.groups import Groups
 from pitline_client.orders import OrderHandle
 from pitline_client.views import OrderView
@@ -33,6 +34,21 @@ class Handles:
         self._by_id[client_order_id] = handle
         return handle
 
+    def submitted(self, submit: Submit) -> OrderHandle | None:
+        """The handle with which exactly this was submitted before. Raises CommandRefusedError (DUPLICATE_ID) when its
+        id was used with other content."""
+        handle = self._by_id.get(submit.client_order_id)
+        if handle is None or handle.submitted is None:
+            return None
+        if handle.submitted != submit:
+            text = f"{submit.client_order_id!r} was used with other content"
+            raise CommandRefusedError(REASON_DUPLICATE_ID, text, field="submit.client_order_id")
+        return handle
+
+    def claim(self, submit: Submit) -> OrderHandle:
+        """The handle on what is submitted now; one that was made without a submit is kept, and the EMS compares."""
+        return self._by_id.get(submit.client_order_id) or self.make(submit.client_order_id, submit)
+
     def note(self, order: OrderView, event: Event) -> None:
         """An event changed this order."""
         if order.client_id == self._client_id:
@@ -57,14 +73,25 @@ class Handles:
             and blotter.find(self._client_id, handle.client_order_id) is None
         ]
 
+    def refused(self, command: Command | None, refused: CommandRefused) -> None:
+        """The EMS refused a command, or one order of a basket, which others of it may have answered before."""
+        retry_seconds = refused.retry_delay.ToNanoseconds() / 1e9 if refused.HasField("retry_delay") else None
+        error = CommandRefusedError(refused.reason, refused.text, field=refused.field, retry_seconds=retry_seconds)
+        if command is not None and not (_is_basket(command) and refused.client_order_id):
+            self.refuse(command, error)
+            return
+        handle = self._by_id.get(refused.client_order_id)
+        if handle is not None and handle.order is None:
+            handle.fail(error)
+
     def refuse(self, command: Command, error: PitlineError) -> None:
         """A command was refused, or its fate cannot be found out."""
         if command.HasField("cancel_group"):
             self.groups.refuse(command.cancel_group.group_id, error)
-            return
-        handle = self._by_id.get(_client_order_id(command))
-        if handle is not None:
-            handle.refuse(command, error)
+        for client_order_id in client_order_ids(command):
+            handle = self._by_id.get(client_order_id)
+            if handle is not None:
+                handle.refuse(command, error)
 
     def fail(self, error: Exception) -> None:
         """There will be no more events."""
@@ -73,13 +100,21 @@ class Handles:
         self.groups.fail(error)
 
 
-def _client_order_id(command: Command) -> str:
+def client_order_ids(command: Command) -> list[str]:
+    """The orders that a command is about, as far as it names them by their owner's ids."""
     match command.WhichOneof("kind"):
         case "submit":
-            return command.submit.client_order_id
+            return [command.submit.client_order_id]
+        case "submit_group":
+            return [order.client_order_id for order in command.submit_group.orders]
         case "modify":
-            return command.modify.order.client_order_id
+            return [command.modify.order.client_order_id]
         case "cancel":
-            return command.cancel.order.client_order_id
+            return [command.cancel.order.client_order_id]
         case _:
-            return ""
+            return []
+
+
+def _is_basket(command: Command) -> bool:
+    group = command.submit_group
+    return command.HasField("submit_group") and group.link in (GROUP_LINK_UNSPECIFIED, GROUP_LINK_BASKET)

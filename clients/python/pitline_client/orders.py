@@ -166,7 +166,7 @@ class OrderHandle:
     def refuse(self, command: Command, error: PitlineError) -> None:
         """The client tells: this command of the handle was refused, or its fate cannot be found out."""
         match command.WhichOneof("kind"):
-            case "submit":
+            case "submit" | "submit_group":
                 self._failure = error
             case "modify":
                 self._modify_failure = error

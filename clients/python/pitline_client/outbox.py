@@ -16,6 +16,7 @@ from pitline_client.limits import (
     COMMANDS_WAITING_MAX,
     SUBMIT_AGE_SECONDS_MAX,
 )
+from pitline_client.linked import leading
 from pitline_client.terms import wants_the_moment
 from pitline_rpc.batch import MESSAGE_BYTES_MAX, frame
 
@@ -29,8 +30,14 @@ class _Pending:
 
     @property
     def wants_the_moment(self) -> bool:
-        """A submit that is of no use later than it was meant for."""
-        return self.command.HasField("submit") and wants_the_moment(self.command.submit.terms)
+        """A submit that is of no use later than it was meant for, or of several orders one that is sent at once."""
+        match self.command.WhichOneof("kind"):
+            case "submit":
+                return wants_the_moment(self.command.submit.terms)
+            case "submit_group":
+                return any(wants_the_moment(order.terms) for order in leading(self.command.submit_group))
+            case _:
+                return False
 
 
 class Outbox:
