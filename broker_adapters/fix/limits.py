@@ -37,6 +37,9 @@ LEVEL_SECONDS_MAX = 3.0
 """Time that the session has at the start to log on and catch up, before an EMS is served without it. With it the first
 recovery of an EMS knows what became of its orders; without it the orders that wait for an answer are in doubt."""
 
+LEVEL_AGAIN_SECONDS = 0.5
+"""Between two questions whether the venue has heard everything, until it has answered one."""
+
 RESEND_MOMENT_SECONDS_MAX = 2.0
 """Age up to which a MARKET, IOC or FOK order goes out again when the venue asks for what it missed: it wanted the price
 of its moment, and the EMS sends no older one either. Beyond it the venue is told to pass over it, and the order is

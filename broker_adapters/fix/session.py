@@ -22,7 +22,7 @@ import structlog
 
 from broker_adapters.fix.core.message import FixMessage, MsgType, Tag, parse
 from broker_adapters.fix.dictionary import lenient
-from broker_adapters.fix.limits import HEARD_MESSAGES_MAX, STOP_SECONDS_MAX
+from broker_adapters.fix.limits import HEARD_MESSAGES_MAX, LEVEL_AGAIN_SECONDS, STOP_SECONDS_MAX
 from broker_adapters.fix.session_files import SessionFiles
 from broker_adapters.fix.store import Place
 
@@ -149,6 +149,7 @@ class VenueSession(fix.Application):
         self._loop = asyncio.get_running_loop()
         self._room = threading.BoundedSemaphore(HEARD_MESSAGES_MAX)
         self._closed = False
+        self._is_level = False
         self._logged_out = asyncio.Event()
         self._awaiting: dict[str, _Awaiting] = {}
         """Requests that the venue has not answered, by ref."""
@@ -208,8 +209,13 @@ class VenueSession(fix.Application):
         self._awaiting[request_ref] = _Awaiting(time.monotonic() + resend_seconds_max)
 
     def ask_level(self) -> None:
-        """Ask the venue to show that it has heard everything; `Level` follows."""
+        """Ask the venue to show that it has heard everything; `Level` follows. Again and again until it has answered: a
+        question that the venue missed, with what came before it, is passed over when that goes out again."""
+        session = fix.Session.lookupSession(self._session_id)
+        if self._closed or self._is_level or session is None or not session.isLoggedOn():
+            return
         self.send(FixMessage(MsgType.TEST_REQUEST, [(Tag.TEST_REQ_ID, _LEVEL)]))
+        self._loop.call_later(LEVEL_AGAIN_SECONDS, self.ask_level)
 
     def took(self) -> None:
         """One that was heard is stored: there is room for another."""
@@ -235,6 +241,7 @@ class VenueSession(fix.Application):
         """The session stands."""
         self.files.hide_secrets()
         self.era = self.files.era
+        self._is_level = False
         self.put(LoggedOn())
 
     @_guarded
@@ -280,7 +287,8 @@ class VenueSession(fix.Application):
         if kind == MsgType.REJECT:
             self._put_heard(message)
         elif kind == MsgType.HEARTBEAT and message.isSetField(Tag.TEST_REQ_ID):
-            if message.getField(Tag.TEST_REQ_ID) == _LEVEL:
+            if message.getField(Tag.TEST_REQ_ID) == _LEVEL and not self._is_level:
+                self._is_level = True
                 self.put(Level())
         elif kind == MsgType.LOGON or (kind == MsgType.LOGOUT and message.isSetField(Tag.TEXT)):
             text = message.getField(Tag.TEXT) if message.isSetField(Tag.TEXT) else ""
