@@ -14,9 +14,10 @@ from importlib.metadata import version
 
 from ems_service.archive import Archive
 from ems_service.broker_link import BrokerLink
-from ems_service.config import Config
+from ems_service.config import BrokerSection, Config
 from ems_service.convert.broker import Caller
 from ems_service.core.inputs import Cause, Started
+from ems_service.core.market import VenueChoice
 from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Clock, Engine
 from ems_service.feeds.feed import Feed
@@ -47,6 +48,10 @@ class Running:
     journal_id: str
 
 
+def _choice(name: str, broker: BrokerSection) -> VenueChoice:
+    return VenueChoice(f"{name}.{broker.route_account}" if broker.route_account else "", broker.route_qty)
+
+
 @asynccontextmanager
 async def serving(config: Config) -> AsyncGenerator[Running]:
     """Run an EMS for as long as the block runs. Raises StartupError before anything is served."""
@@ -65,6 +70,7 @@ async def serving(config: Config) -> AsyncGenerator[Running]:
         links = {name: BrokerLink(name, broker.address, caller, engine) for name, broker in config.brokers.items()}
         engine.outlets.update(links)
         engine.market.awaited = frozenset(links)
+        engine.market.venues = {name: _choice(name, broker) for name, broker in config.brokers.items()}
         engine.market.answer_ns = round(config.answer_seconds * 1e9)
         feeds = {name: Feed(name, broker.address, engine.clock) for name, broker in config.brokers.items()}
         dark_feed = engine.lookout = DarkFeed(feeds, engine)

@@ -1,6 +1,7 @@
 """Settings of the EMS: a TOML file and the environment (PITLINE_EMS_…) over it."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,12 @@ class BrokerSection(Section):
 
     address: str
     """"host:port" of a server of pitline.broker.v1."""
+    route_account: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    """The broker's own name of the account that orders with route BEST go to; empty: the first that it names."""
+    route_qty: dict[str, Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)]] = Field(
+        default_factory=dict[str, Decimal]
+    )
+    """By symbol: what counts as displayed where its quotes tell no quantity; without, enough for any order does."""
 
 
 def _paper_here() -> dict[str, BrokerSection]:

@@ -1,5 +1,5 @@
-"""The prices that dark orders and alerts wait for: a watcher of the feeds within the EMS, so that they fire with no
-client attached.
+"""The prices that dark orders and alerts wait for, and that orders are routed by: a watcher of the feeds within the
+EMS, so that they fire with no client attached.
 
 Told by the engine which instruments have orders that wait; puts each change of those markets into the engine.
 Invariant: an instrument's feed is held as long as an order waits for its prices.
@@ -13,8 +13,9 @@ from dataclasses import replace
 from ems_service.convert.tick import to_input
 from ems_service.core.family import TRIGGERED
 from ems_service.core.inputs import Cause, FeedChanged, Submit, SubmitGroup
+from ems_service.core.state import State
 from ems_service.core.stops import is_kept
-from ems_service.core.values import Direction, FeedState
+from ems_service.core.values import BrokerState, Direction, FeedState
 from ems_service.engine import Engine
 from ems_service.feeds.feed import Feed
 from ems_service.limits import BLIND_ENDS_SECONDS, FIRST_PRICE_HELD_SECONDS, FIRST_PRICE_SECONDS_MAX
@@ -59,6 +60,9 @@ class DarkFeed:
         again does not wait again.
         """
         terms, condition = given.terms, given.terms.condition
+        if terms.routes_best:
+            await self._prices_everywhere(terms.symbol)
+            return
         instrument = (terms.account.partition(".")[0], terms.symbol)
         offer = self._engine.market.offers.get(instrument[0])
         if offer is None or instrument[1] not in offer.listings:
@@ -67,7 +71,25 @@ class DarkFeed:
         if not stop and (condition is None or condition.direction is not Direction.UNSPECIFIED):
             return
         taker = self._hold(instrument)
-        awaited = taker.traded if stop else taker.priced
+        await self._waited_for(instrument, taker, taker.traded if stop else taker.priced)
+
+    async def _prices_everywhere(self, symbol: str) -> None:
+        """Wait in the same way for the prices of a symbol at each broker that is there."""
+        offers = self._engine.market.offers
+        held = {
+            (name, symbol): self._hold((name, symbol))
+            for name, offer in offers.items()
+            if symbol in offer.listings and name in self._feeds
+        }
+        if all(taker.quoted.is_set() for taker in held.values()):
+            return
+        up = await self._engine.read(_brokers_up)
+        async with asyncio.TaskGroup() as waiting:
+            for instrument, taker in held.items():
+                if instrument[0] in up:
+                    waiting.create_task(self._waited_for(instrument, taker, taker.quoted))
+
+    async def _waited_for(self, instrument: Instrument, taker: "_Taker", awaited: asyncio.Event) -> None:
         if awaited.is_set():
             return
         taker.users += 1
@@ -99,12 +121,16 @@ class DarkFeed:
             self._engine.put(FeedChanged(Cause(), broker, symbol, FeedState.DOWN))  # nobody keeps the prices fresh
 
 
+def _brokers_up(state: State) -> frozenset[str]:
+    return frozenset(name for name, broker in state.brokers.items() if broker.state is BrokerState.UP)
+
+
 class _Taker:
     """Puts the updates of one instrument into the engine. `users` want it beside the orders that wait."""
 
     def __init__(self, broker: str, engine: Engine) -> None:
         self.users = 0
-        self.priced, self.traded = asyncio.Event(), asyncio.Event()
+        self.priced, self.quoted, self.traded = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._blind = False
         self._ending: asyncio.TimerHandle | None = None
         self._ended_seconds = -BLIND_ENDS_SECONDS
@@ -121,8 +147,7 @@ class _Taker:
             return
         self._engine.put(given)
         self.priced.set()
-        if given.last is not None:
-            self.traded.set()
+        (self.quoted if given.last is None else self.traded).set()
 
     def end(self) -> None:
         """Nobody waits for these prices any more."""

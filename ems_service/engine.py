@@ -23,6 +23,7 @@ from ems_service.core.market import Market
 from ems_service.core.order import CancelStage
 from ems_service.core.state import State
 from ems_service.core.values import OrderStatus
+from ems_service.core.venues import instruments
 from ems_service.journal import Journal
 from ems_service.limits import GROUP_MAX, INBOX_MAX, TIMER_SECONDS
 from ems_service.publisher import Publisher
@@ -98,6 +99,7 @@ class Engine:
         self.outlets: dict[str, Outlet] = {}
         self.lookout: Lookout | None = None
         self._turns = -1
+        self._routing = False
         self._state = state
         self._recall = recall
         self._journal = journal
@@ -206,16 +208,20 @@ class Engine:
                 stored[event.cause.broker] = event.cause.broker_seq
             if isinstance(event, OrderEvent):
                 request = _REQUESTS.get(type(event))
-                if request is not None:
+                if not event.order.broker:  # with route BEST: what goes out are its children
+                    self._routing = True
+                elif request is not None:
                     self.outlets[event.order.broker].send(request(event))
+            elif isinstance(event, events.BrokerStatus):
+                self._routing = True  # it may be another one to route to
         for broker, broker_seq in stored.items():
             self.outlets[broker].stored(broker_seq)
         for seen, result in looks:
             seen(result)
         self._publisher.publish(records)
-        if self._turns != self._state.dark.turns and self.lookout is not None:
-            self._turns = self._state.dark.turns
-            self.lookout.watch(frozenset(self._state.dark.books))
+        if self.lookout is not None and (self._routing or self._turns != self._state.dark.turns):
+            self._turns, self._routing = self._state.dark.turns, False
+            self.lookout.watch(frozenset(self._state.dark.books) | instruments(self._state, self.market))
         if self._waiting:
             self._tell_waiting(happened)
 

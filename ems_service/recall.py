@@ -77,13 +77,18 @@ class Recall:
             self._by_client(state, given.cause.principal, key.client_id, key.client_order_id)
 
     def for_ref(self, state: State, given: Any) -> None:
-        """The order that the broker speaks of, and those that it is linked to."""
+        """The order that the broker speaks of, and those that it is linked to or a part of a whole with."""
         if given.order_ref not in state.by_ref:
             self._by_number(state, state.number_of_ref(given.order_ref))
         order = state.by_ref.get(given.order_ref)
         family = linked(state, order) if order is not None else None
         for order_id in family.order_ids if family is not None else ():
             self._by_number(state, state.number_of_id(order_id))
+        if order is not None and family is None and order.parent_order_id:
+            self._by_number(state, state.number_of_id(order.parent_order_id))
+            parent = state.parents.get(order.parent_order_id)
+            for child_id in parent.child_ids if parent is not None else ():
+                self._by_number(state, state.number_of_id(child_id))
 
     def for_id(self, state: State, given: inputs.ResolveOrder) -> None:
         """The order that the operator means."""

@@ -15,23 +15,22 @@ from ems_service.convert.checks import (
     an_id_or_none,
     below,
     malformed,
-    none_of,
     not_negative,
     one_of,
     positive,
+    shown,
     tags,
     under,
 )
 from ems_service.core.inputs import Cancel, Cause, Modify, OrderKey, Submit
 from ems_service.core.terms import Condition, Terms, Trail
-from ems_service.core.values import Direction, ExecInst, OrdType, Placement, Side, TimeInForce, TriggerSource
+from ems_service.core.values import Direction, ExecInst, OrdType, Placement, Route, Side, TimeInForce, TriggerSource
 from pitline.ems.v1 import command_pb2
 from pitline.types.v1 import order_pb2, reason_pb2
 from pitline_rpc.status import Refused
 
 # What the contract knows, of which this server takes a part.
 _ORD_TYPES = frozenset(order_pb2.OrdType.values())
-_ROUTES = frozenset(order_pb2.Route.values())
 
 
 def submit(message: command_pb2.Submit, cause: Cause) -> Submit:
@@ -105,7 +104,7 @@ def terms(message: order_pb2.OrderTerms, path: str) -> Terms:
 
 
 def _terms(message: order_pb2.OrderTerms) -> Terms:
-    account = an_account(message.account, "account")
+    account = _account(message)
     symbol = a_symbol(message.symbol, "symbol")
     side = one_of(Side, message.side, "side")
     order_qty = positive(message.order_qty, "order_qty")
@@ -123,7 +122,8 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
     elif message.HasField("trail"):
         absent(message.trail, "trail", "only TRAILING_STOP has one")
     time_in_force = one_of(TimeInForce, message.time_in_force, "time_in_force", TimeInForce.DAY)
-    _only_what_is_taken(message)
+    if not account:
+        _routable(message, ord_type, time_in_force, execution)
     return Terms(
         account,
         symbol,
@@ -139,6 +139,30 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
         stop_px,
         trail,
     )
+
+
+def _account(message: order_pb2.OrderTerms) -> str:
+    """The account that is named; none with route BEST."""
+    if not message.route:
+        return an_account(message.account, "account")
+    route = one_of(Route, message.route, "route")
+    if message.account:
+        text = f"route is {message.route}, {route.name}, and account {shown(message.account)} is named"
+        raise malformed(reason_pb2.REASON_UNSUPPORTED, "route", text)
+    return ""
+
+
+def _routable(
+    message: order_pb2.OrderTerms, ord_type: OrdType, time_in_force: TimeInForce, execution: Placement
+) -> None:
+    """With route BEST an order goes out at once, in parts that know nothing of one another."""
+    if execution is not Placement.LIVE:
+        absent(execution.name, "execution", "route BEST sends at once")
+    if ord_type is not OrdType.LIMIT and ord_type is not OrdType.MARKET:
+        absent(ord_type.name, "ord_type", "route BEST takes LIMIT and MARKET")
+    if time_in_force is TimeInForce.FOK:
+        absent(time_in_force.name, "time_in_force", "no two venues fill all or nothing together")
+    absent(list(message.exec_inst), "exec_inst", "route BEST takes none")
 
 
 def _prices(
@@ -218,9 +242,3 @@ def _exec_inst(message: order_pb2.OrderTerms) -> tuple[ExecInst, ...]:
         text = f"exec_inst names an instruction twice: {', '.join(instruction.name for instruction in given)}"
         raise malformed(reason_pb2.REASON_MALFORMED, "exec_inst", text)
     return tuple(sorted(given))
-
-
-def _only_what_is_taken(message: order_pb2.OrderTerms) -> None:
-    """What the contract knows and this server does not take is refused, never ignored."""
-    if message.route:
-        none_of(message.route, "route", _ROUTES)

@@ -39,7 +39,7 @@ def _fill_begun(
     event: events.OrderRouted | events.DarkOpened | events.OrderHeld,
 ) -> None:
     order = event.order
-    if order.group_id or change.group_id:
+    if order.group_id or order.parent_order_id or change.group_id or change.parent_order_id:
         change.group_id, change.parent_order_id = order.group_id, order.parent_order_id
 
 
@@ -73,6 +73,10 @@ def _fill_order_filled(change: event_pb2.OrderFilled, event: events.OrderFilled)
     if event.flags:
         change.flags.extend(event.flags)  # pyright: ignore[reportArgumentType]
     change.symbol = event.order.terms.symbol
+
+
+def _fill_route_progress(change: event_pb2.RouteProgress, event: events.RouteProgressed) -> None:
+    change.child_order_id = event.child_order_id
 
 
 def _fill_unknown_fill(change: event_pb2.OrderFilled, event: events.UnknownFill) -> None:
@@ -259,6 +263,7 @@ _KINDS: dict[type[Event], _Kind] = {
     events.TradeCorrected: _kind("trade_corrected", _fill_trade_corrected),
     events.UnknownTradeCorrected: _kind("trade_corrected", _fill_trade_corrected),
     events.ExternalOrder: _kind("external_order", _fill_external_order),
+    events.RouteProgressed: _kind("route_progress", _fill_route_progress),
     events.CancelRequested: _kind("cancel_requested", _fill_cancel_requested),
     events.CancelStashed: _kind("cancel_stashed", _fill_cancel_stashed),
     events.CancelRejected: _kind("cancel_rejected", _fill_cancel_rejected),

@@ -52,6 +52,7 @@ class TermsWriter:
         message, said, self._said = self._message, self._said, terms
         if terms.account is not said.account:
             message.account = terms.account
+            message.route = order_pb2.ROUTE_UNSPECIFIED if terms.account else order_pb2.ROUTE_BEST
         if terms.symbol is not said.symbol:
             message.symbol = terms.symbol
         if terms.side is not said.side:
@@ -225,6 +226,7 @@ def set_order(message: order_pb2.Order, order: Order) -> None:
     message.last_seq = order.last_seq
     message.external = order.external
     message.group_id, message.parent_order_id = order.group_id, order.parent_order_id
+    message.child_order_ids.extend(order.child_ids)
 
 
 def set_execution(message: execution_pb2.Fill, execution: Execution) -> None:

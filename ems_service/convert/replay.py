@@ -76,6 +76,8 @@ def _order_event(
         order = _external_order(change.order, state(message.state, NOTHING, None, None))
     else:
         order = _new_order(head, message, change, known)
+        if arm == "order_routed" and not order.parent_order_id:
+            order.parent_order_id = change.parent_order_id  # of a child with route BEST, which is in no group
     before = order.state
     sent = terms(change.terms) if arm == "modify_requested" else before.modify_sent
     stashed = terms(change.terms) if arm == "modify_stashed" else before.modify_stashed
@@ -101,6 +103,8 @@ def _order_event(
             return events.TradeCanceled(*where, execution(change))
         case "trade_corrected":
             return events.TradeCorrected(*where, change.exec_id, execution(change))
+        case "route_progress":
+            return events.RouteProgressed(*where, change.child_order_id)
         case "cancel_requested":
             return events.CancelRequested(*where, change.cancel_reason)
         case "cancel_stashed":
@@ -165,7 +169,7 @@ def _new_order(head: _Head, message: event_pb2.Event, change: Any, known: State)
     return Order(
         order_number,
         message.order_id,
-        known.order_ref(order_number),
+        known.order_ref(order_number) if change.terms.account else "",
         cause.principal,
         message.client_id,
         message.client_order_id,

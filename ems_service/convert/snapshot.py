@@ -154,6 +154,7 @@ def _order(message: journal_pb2.StoredOrder) -> tuple[Order, bool]:
         routed_time_ns=message.routed_time_ns,
         group_id=shown.group_id,
         parent_order_id=shown.parent_order_id,
+        child_ids=tuple(shown.child_order_ids),
     )
     if message.HasField("asked"):
         order.asked = terms(message.asked)

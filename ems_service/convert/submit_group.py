@@ -61,6 +61,8 @@ def _linkable(link: Link, orders: tuple[Submit, ...]) -> None:
         terms = order.terms
         if terms.condition is not None and terms.condition.execution is Placement.ALERT:
             raise _unlinkable(place, "execution", "ALERT", "an alert is linked to nothing")
+        if terms.routes_best:
+            raise _unlinkable(place, "route", "BEST", "linked orders are of one account")
         if terms.account != first.account:
             raise _unlinkable(place, "account", terms.account, f"the first is of {first.account}")
         if terms.symbol != first.symbol:

@@ -21,10 +21,12 @@ def to_input(broker: str, update: market_pb2.MarketUpdate) -> Ticked | FeedChang
     symbol = update.key.symbol
     match update.WhichOneof("change"):
         case "quote":
-            bid, ask = _price(update.quote.bid_px), _price(update.quote.ask_px)
-            return Ticked(_CAUSE, broker, symbol, bid, ask, None, time_ns(update.market_time), update.snapshot)
+            quote = update.quote
+            bid, ask = _positive(quote.bid_px), _positive(quote.ask_px)
+            where = (_CAUSE, broker, symbol, bid, ask, None, time_ns(update.market_time), update.snapshot)
+            return Ticked(*where, _positive(quote.bid_qty), _positive(quote.ask_qty))
         case "trade":
-            last = _price(update.trade.price)
+            last = _positive(update.trade.price)
             if last is None:
                 return None
             return Ticked(_CAUSE, broker, symbol, None, None, last, time_ns(update.market_time), update.snapshot)
@@ -37,10 +39,10 @@ def to_input(broker: str, update: market_pb2.MarketUpdate) -> Ticked | FeedChang
             return None
 
 
-def _price(text: str) -> Decimal | None:
-    """A price > 0; None where there is none, or none that a market can have."""
+def _positive(text: str) -> Decimal | None:
+    """A price or quantity > 0; None where there is none, or none that a market can have."""
     try:
-        price = parse(text) if text else None
+        value = parse(text) if text else None
     except DecimalError:
         return None
-    return price if price is not None and price > 0 else None
+    return value if value is not None and value > 0 else None

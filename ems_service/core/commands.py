@@ -10,12 +10,14 @@ from ems_service.core import dark, events, held, inputs
 from ems_service.core.changes import cancel_requested, holds_up_cancels, modify_requested
 from ems_service.core.events import Decision
 from ems_service.core.families import linked
+from ems_service.core.fates import too_late_to_send
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage, Order, OrderState, Trigger, status_after
-from ems_service.core.risk import against_fields, objection
+from ems_service.core.risk import Objection, against_fields, objection
 from ems_service.core.state import State
 from ems_service.core.values import HERE, ZERO, BrokerState, InDoubt, OrderStatus, Placement, Reason
+from ems_service.core.venues import placed_whole
 
 
 def submit(
@@ -34,6 +36,8 @@ def submit(
         return [_refusal(command, Reason.DUPLICATE_ID, "submit.client_order_id", text)]
     if market.disk_full:
         return [_refusal(command, Reason.DISK_FULL, "submit", market.disk_full)]
+    if terms.routes_best:
+        return _split(state, command, market, now_ns, state.orders_made + before_it + 1, group_id)
     broker = state.broker_of(terms.account)
     if broker is None:
         name = terms.account.partition(".")[0]
@@ -56,15 +60,29 @@ def submit(
     return [events.OrderRouted(0, now_ns, cause, order, order.state)]
 
 
+def _split(state: State, command: inputs.Submit, market: Market, now_ns: int, number: int, group_id: str) -> Decision:
+    """order_routed of the parent, WORKING at once, for no broker has to take it; its children follow."""
+    cause, terms = command.cause, command.terms
+    order = new_order(state, number, command, OrderStatus.PENDING_NEW, now_ns)
+    order.group_id = group_id
+    over = too_late_to_send(terms, now_ns, now_ns)
+    if over is not None:
+        return [denied(order, cause, now_ns, Reason.EXPIRED, "terms.expire_time", "expire_time is over")]
+    found = placed_whole(state, terms, market)
+    if isinstance(found, Objection):
+        return [denied(order, cause, now_ns, found.reason, found.field, found.text)]
+    return [events.OrderRouted(0, now_ns, cause, order, order.state.turned(OrderStatus.WORKING))]
+
+
 def new_order(state: State, number: int, command: inputs.Submit, status: OrderStatus, now_ns: int) -> Order:
-    """An order as it begins, in a status in which nothing is filled."""
+    """An order as it begins, in a status in which nothing is filled. Without an account no broker has a ref of it."""
     cause, terms = command.cause, command.terms
     order_qty = terms.order_qty
     begun = OrderState(status, order_qty, ZERO, order_qty, None, InDoubt.NONE, CancelStage.NONE, None, None)
     return Order(
         number,
         state.order_id(number),
-        state.order_ref(number),
+        "" if terms.routes_best else state.order_ref(number),
         cause.principal,
         cause.client_id,
         command.client_order_id,
@@ -94,6 +112,10 @@ def canceling(
     before = order.state
     if before.status in HERE:
         return dark.canceled(order, cause, now_ns, why)
+    if order.routes_best:
+        if before.cancel_stage is not CancelStage.NONE and not _any_cancel_in_doubt(state, order):
+            return events.Standing(cause, order)
+        return cancel_requested(order, before, cause, now_ns, why)
     broker_down = state.brokers[order.broker].state is BrokerState.DOWN
     if before.cancel_stage is CancelStage.SENT and before.in_doubt is InDoubt.CANCEL and not broker_down:
         return cancel_requested(order, before, cause, now_ns, why)
@@ -108,6 +130,10 @@ def canceling(
     return cancel_requested(order, before, cause, now_ns, why)
 
 
+def _any_cancel_in_doubt(state: State, parent: Order) -> bool:
+    return any(state.order(child_id).state.in_doubt is InDoubt.CANCEL for child_id in parent.child_ids)
+
+
 def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) -> Decision:
     """modify_requested; modify_stashed before the ack or while another is at the broker, in place of one that waited.
 
@@ -120,6 +146,9 @@ def modify(state: State, command: inputs.Modify, market: Market, now_ns: int) ->
     before = order.state
     if not before.is_open:
         return [_refusal(command, Reason.TOO_LATE, "modify.order", f"order {order.order_id} is {before.status.name}")]
+    if order.routes_best or order.parent_order_id in state.parents:
+        text = f"order {order.order_id} has route BEST, or is a part of one that has: cancel it and submit another"
+        return [_refusal(command, Reason.UNSUPPORTED, "modify.order", text)]
     family = linked(state, order)
     if family is not None and command.order_qty is not None and order.order_id != family.parent_id:
         text = f"the quantity of {order.client_order_id} follows the orders that it is linked to"

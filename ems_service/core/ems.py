@@ -20,6 +20,7 @@ from ems_service.core import (
     groups,
     inputs,
     linked,
+    parents,
     quarantine,
     recovery,
     trail,
@@ -39,8 +40,8 @@ def decide(state: State, given: Input, market: Market, now_ns: int) -> Decision:
 
 
 def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
-    """Decide, number the events, and fold them; then what follows from them for linked orders, until nothing does. A
-    tick moves the market first, and the stops that follow it.
+    """Decide, number the events, and fold them; then what follows from them for linked orders and for those that were
+    split, until nothing does. A tick moves the market first, and the stops that follow it.
     """
     if isinstance(given, inputs.Ticked):
         market.move(given)
@@ -50,13 +51,17 @@ def take(state: State, given: Input, market: Market, now_ns: int) -> Decision:
         market.turn(given)
     decision = decide(state, given, market, now_ns)
     _fold(state, decision)
-    if state.family_of:
+    if state.family_of or state.parents:
         latest = decision
-        while latest := linked.follow(state, latest, market, now_ns):
+        while latest := _following(state, latest, market, now_ns):
             latest = groups.progress(state, latest, now_ns) if state.member_of else latest
             _fold(state, latest)
             decision = [*decision, *latest]
     return decision
+
+
+def _following(state: State, latest: Decision, market: Market, now_ns: int) -> Decision:
+    return [*linked.follow(state, latest, market, now_ns), *parents.follow(state, latest, market, now_ns)]
 
 
 def _fold(state: State, decision: Decision) -> None:

@@ -43,6 +43,7 @@ from ems_service.core.order_events import (
     OrderRejected as OrderRejected,
     OrderRouted as OrderRouted,
     RequestSentAgain as RequestSentAgain,
+    RouteProgressed as RouteProgressed,
     TradeCanceled as TradeCanceled,
     TradeCorrected as TradeCorrected,
 )

@@ -5,7 +5,7 @@ the market, and changes nothing. Invariant: what fires was judged against a pric
 take the order; whatever cannot be judged stays armed, and its owner is told once.
 """
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from ems_service.core import events, inputs, stops
 from ems_service.core.dark_book import watched
@@ -17,7 +17,6 @@ from ems_service.core.risk import objection
 from ems_service.core.state import State
 from ems_service.core.terms import CHILD, Terms
 from ems_service.core.values import (
-    EXACT,
     ZERO,
     BrokerState,
     Direction,
@@ -131,9 +130,7 @@ def child_limit_px(terms: Terms, price: Decimal, listing: Listing) -> Decimal | 
         limit_px = min(limit_px, worst) if buys else max(limit_px, worst)
     if limit_px <= ZERO:
         limit_px = listing.tick_at(price)
-    tick = listing.tick_at(limit_px)
-    steps = EXACT.divide(limit_px, tick).to_integral_value(ROUND_FLOOR if buys else ROUND_CEILING)
-    return multiply(steps, tick)
+    return listing.limit_at(limit_px, terms.side)
 
 
 def judged_now(

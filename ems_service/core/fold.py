@@ -106,7 +106,12 @@ def _routed(state: State, event: OrderRouted | OrderDenied | OrderHeld | DarkOpe
         return
     state.orders_made = order.number
     state.orders[order.order_id] = order
-    state.by_client[order.principal, order.client_id, order.client_order_id] = order
+    if order.client_order_id:
+        state.by_client[order.principal, order.client_id, order.client_order_id] = order
+    if order.routes_best:
+        state.parents[order.order_id] = order
+    elif order.parent_order_id in state.parents:
+        state.parents[order.parent_order_id].child_ids += (order.order_id,)
     if order.state.is_open:
         state.open_orders[order.order_id] = order
         if isinstance(event, OrderRouted):
@@ -114,9 +119,10 @@ def _routed(state: State, event: OrderRouted | OrderDenied | OrderHeld | DarkOpe
 
 
 def _sent(state: State, event: OrderRouted) -> None:
-    state.by_ref[event.order.order_ref] = event.order
     event.order.routed_time_ns = event.time_ns
-    _await_answer(state, event)
+    if not event.order.routes_best:
+        state.by_ref[event.order.order_ref] = event.order
+        _await_answer(state, event)
 
 
 def _await_answer(state: State, event: OrderEvent) -> None:
@@ -254,7 +260,8 @@ def _cancel_stashed(state: State, event: CancelStashed) -> None:
 def _cancel_requested(state: State, event: CancelRequested) -> None:
     event.order.cancels += 1
     event.order.cancel_reason = event.cancel_reason
-    _await_answer(state, event)
+    if not event.order.routes_best:
+        _await_answer(state, event)
 
 
 def _modify_requested(state: State, event: ModifyRequested) -> None:

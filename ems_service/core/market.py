@@ -6,10 +6,10 @@ says it anew at every connection, and the disk at every look.
 """
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from ems_service.core.inputs import Cause, FeedChanged, Ticked
-from ems_service.core.values import ExecInst, FeedState, OrdType, TimeInForce
+from ems_service.core.values import EXACT, ExecInst, FeedState, OrdType, Side, TimeInForce, multiply
 
 ANSWER_NS = 2_000_000_000
 """Unless the configuration says otherwise: a venue that takes longer is in trouble, and asking it costs little."""
@@ -36,6 +36,12 @@ class Listing:
                 return tick
         raise AssertionError(f"{self.symbol} has no tick at {price}")
 
+    def limit_at(self, price: Decimal, side: Side) -> Decimal:
+        """The limit on a tick that is nearest to a price > 0 and no worse for this side; 0 where there is none."""
+        tick = self.tick_at(price)
+        steps = EXACT.divide(price, tick).to_integral_value(ROUND_FLOOR if side is Side.BUY else ROUND_CEILING)
+        return multiply(steps, tick)
+
 
 @dataclass(slots=True)
 class Offer:
@@ -59,10 +65,25 @@ class Prices:
     last: Decimal | None = None
     state: FeedState = FeedState.FRESH
     market_time_ns: int = 0
+    bid_qty: Decimal | None = None
+    """Displayed at the bid; None where that is not told."""
+    ask_qty: Decimal | None = None
+    crossed: bool = False
+    """The newest quote was crossed: bid and ask are those of before it."""
 
     def as_tick(self, cause: Cause, broker: str, symbol: str) -> Ticked:
         """The same as if it had come just now."""
         return Ticked(cause, broker, symbol, self.bid, self.ask, self.last, self.market_time_ns)
+
+
+@dataclass(slots=True)
+class VenueChoice:
+    """How orders with route BEST use a broker."""
+
+    account: str = ""
+    """The account that they go to, as on the EMS; empty: the first that the broker names."""
+    displayed_qty: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    """By symbol, > 0: what counts as displayed where its quotes tell no quantity."""
 
 
 @dataclass(slots=True)
@@ -79,6 +100,8 @@ class Market:
     """Time that a broker has for an answer before it is asked what became of the request, > 0."""
     prices: dict[tuple[str, str], Prices] = field(default_factory=dict[tuple[str, str], Prices])
     """By (broker, symbol)."""
+    venues: dict[str, VenueChoice] = field(default_factory=dict[str, VenueChoice])
+    """By broker name, where something was chosen for it."""
 
     def move(self, tick: Ticked) -> None:
         """Take the prices of a tick; of a crossed quote none, for one of its sides is wrong."""
@@ -92,8 +115,10 @@ class Market:
             prices.last = tick.last
             if tick.bid is None and tick.ask is None:
                 return
+        prices.crossed = tick.crossed
         if not tick.crossed:
             prices.bid, prices.ask = tick.bid, tick.ask
+            prices.bid_qty, prices.ask_qty = tick.bid_qty, tick.ask_qty
 
     def turn(self, change: FeedChanged) -> None:
         """Take the state of a feed; prices of before its loss are none."""

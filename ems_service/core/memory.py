@@ -6,7 +6,7 @@ before it decides about something that refers to it. Invariant: no decision tell
 
 from collections.abc import Iterable
 
-from ems_service.core.families import linked
+from ems_service.core.families import linked, may_fill, members
 from ems_service.core.order import Order
 from ems_service.core.state import State
 
@@ -34,8 +34,9 @@ def let_orders_go(state: State, archived: Iterable[tuple[int, int]]) -> None:
         order = state.orders.get(state.order_id(number))
         if order is not None and order.last_seq == last_seq and _is_over(state, order):
             del state.orders[order.order_id]
-            del state.by_client[order.principal, order.client_id, order.client_order_id]
+            state.by_client.pop((order.principal, order.client_id, order.client_order_id), None)
             state.by_ref.pop(order.order_ref, None)
+            state.parents.pop(order.order_id, None)
 
 
 def let_executions_go(state: State, archived: Iterable[tuple[str, str]]) -> None:
@@ -48,8 +49,10 @@ def take_back(state: State, order: Order, *, routed: bool) -> None:
     """An order that had left is needed again. `routed`: its broker may know it."""
     assert order.order_id not in state.orders, order.order_id
     state.orders[order.order_id] = order
-    if not order.external:
+    if order.client_order_id:
         state.by_client[order.principal, order.client_id, order.client_order_id] = order
+    if order.routes_best:
+        state.parents[order.order_id] = order
     if routed:
         state.by_ref[order.order_ref] = order
 
@@ -64,6 +67,9 @@ def _is_over(state: State, order: Order) -> bool:
     there are few, and they stay.
     """
     if order.state.is_open or order.state.may_revive or order.external:
+        return False
+    parent = order if order.routes_best else state.parents.get(order.parent_order_id)
+    if parent is not None and any(may_fill(one) for one in (parent, *members(state, parent.child_ids))):
         return False
     family = linked(state, order)
     return family is None or family.over

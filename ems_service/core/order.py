@@ -321,9 +321,11 @@ class Order:
     group_id: str = ""
     """The group it was submitted in."""
     parent_order_id: str = ""
-    """The linked order whose fills send it."""
+    """The linked order whose fills send it, or the one with route BEST that it is a part of."""
+    child_ids: tuple[str, ...] = ()
+    """Of an order with route BEST: the orders that it was split into, by order_id, oldest first."""
     broker: str = field(init=False)
-    """Name of the broker that has its account, which no modify changes."""
+    """Name of the broker that has its account, which no modify changes; empty with route BEST."""
     asked: Terms = field(init=False)
     """The terms with which it began."""
 
@@ -335,6 +337,11 @@ class Order:
     def is_kept_stop(self) -> bool:
         """It waits here for its price because its broker takes no stops."""
         return self.state.status is OrderStatus.DARK and self.terms.kept_as_live
+
+    @property
+    def routes_best(self) -> bool:
+        """Its route is BEST: no broker knows of it, only of the orders that it is split into."""
+        return not self.broker
 
     @property
     def cancel_ref(self) -> str:

@@ -11,7 +11,7 @@ from ems_service.core.values import FillFlag, Liquidity, Money
 
 @dataclass(slots=True)
 class OrderRouted(OrderEvent):
-    """Accepted and on its way: makes the broker request go out."""
+    """Accepted and on its way: makes the broker request go out, unless its route is BEST."""
 
 
 @dataclass(slots=True)
@@ -84,8 +84,19 @@ class OrderFilled(OrderEvent):
 
 
 @dataclass(slots=True)
+class RouteProgressed(OrderEvent):
+    """What the children of an order with route BEST have executed is another sum than before; `child_order_id` is the
+    one that moved last.
+    """
+
+    child_order_id: str
+
+
+@dataclass(slots=True)
 class CancelRequested(OrderEvent):
-    """Makes the cancel go out; `cancel_reason` says why when nobody had asked for it."""
+    """Makes the cancel go out, with route BEST those of its children; `cancel_reason` says why when nobody had asked
+    for it.
+    """
 
     cancel_reason: int
 

@@ -22,6 +22,9 @@ class Ticked:
     market_time_ns: int
     snapshot: bool = False
     """How the market stood when somebody began to look: a trade may be long past, and fires nothing."""
+    bid_qty: Decimal | None = None
+    """Displayed at the bid, None where that is not told; `ask_qty` at the ask."""
+    ask_qty: Decimal | None = None
 
     @property
     def crossed(self) -> bool:

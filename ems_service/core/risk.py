@@ -22,6 +22,15 @@ class Objection(NamedTuple):
 
 def objection(terms: Terms, offer: Offer) -> Objection | None:
     """What stands against sending these terms to a broker with this offer, None if nothing does."""
+    found = against_kind(terms, offer)
+    if found is not None:
+        return found
+    listing = offer.listings[terms.symbol]
+    return _against_qty(terms, listing) or _against_px(terms, listing) or against_stop_px(terms, listing)
+
+
+def against_kind(terms: Terms, offer: Offer) -> Objection | None:
+    """What stands against orders of this kind and symbol, whatever their numbers."""
     listing = offer.listings.get(terms.symbol)
     if listing is None:
         return Objection(
@@ -38,7 +47,7 @@ def objection(terms: Terms, offer: Offer) -> Objection | None:
         if instruction not in offer.exec_insts:
             text = f"the broker of {terms.account} does not take {instruction.name}"
             return Objection(Reason.BROKER_CANNOT, "terms.exec_inst", text)
-    return _against_qty(terms, listing) or _against_px(terms, listing) or against_stop_px(terms, listing)
+    return None
 
 
 def against_stop_px(terms: Terms, listing: Listing) -> Objection | None:

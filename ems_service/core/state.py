@@ -114,6 +114,8 @@ class State:
     """By order_id."""
     families_over: dict[GroupKey, None] = field(default_factory=dict[GroupKey, None])
     """Those of which all orders have ended, in the order in which that happened."""
+    parents: dict[str, Order] = field(default_factory=dict[str, Order])
+    """Orders with route BEST that are in memory, by order_id."""
     dark: DarkBook = field(default_factory=DarkBook)
     """Open orders that wait here for their price."""
 

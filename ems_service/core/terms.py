@@ -69,6 +69,7 @@ class Terms:
     """What an order asks for; never changed in place. Equal by value: "1.0" is "1.00". A dark LIMIT order may have no
     limit: then the price that fires it gives one. A stop has a `stop_px` > 0, and a condition only while it is kept
     here; a trailing one has a trail, and a `stop_px` only while it is kept here.
+    Without an account the route is BEST.
     """
 
     account: str
@@ -84,6 +85,11 @@ class Terms:
     condition: Condition | None = None
     stop_px: Decimal | None = None
     trail: Trail | None = None
+
+    @property
+    def routes_best(self) -> bool:
+        """The EMS picks the accounts."""
+        return not self.account
 
     @property
     def is_stop(self) -> bool:

@@ -77,6 +77,12 @@ class ExecInst(IntEnum):
     REDUCE_ONLY = 2
 
 
+class Route(IntEnum):
+    """Who picks the account, when the order names none."""
+
+    BEST = 1
+
+
 class Placement(IntEnum):
     """Where an order is held until it executes."""
 

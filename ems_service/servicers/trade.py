@@ -139,8 +139,8 @@ class Trade:
         self._engine.put(given, lambda decision: self._answer(decision, stream))
 
     def _take(self, message: command_pb2.Command, stream: EventStream) -> Submit | SubmitGroup | None:
-        """Put what a command says into the engine; what may have to wait for a price, a dark order, a stop or a group,
-        is returned instead.
+        """Put what a command says into the engine; what may have to wait for a price, a dark order, a stop, one
+        with route BEST or a group, is returned instead.
         """
         cause = Cause(self._principal, self._client_id, an_id_or_none(message.command_id, "command_id"))
         kind = message.WhichOneof("kind")
@@ -150,7 +150,8 @@ class Trade:
             case "submit":
                 given = command.submit(message.submit, cause)
                 self._waiting += 1
-                if given.terms.condition is not None or given.terms.is_stop:
+                terms = given.terms
+                if terms.condition is not None or terms.is_stop or terms.routes_best:
                     return given
                 self._submit(given, stream)
             case "submit_group":

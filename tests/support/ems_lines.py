@@ -9,7 +9,7 @@ from decimal import Decimal
 from ems_service.core import events
 from ems_service.core.events import Answer, Event, OrderEvent
 from ems_service.core.group import Tally
-from ems_service.core.order import CancelStage, Execution, OrderState
+from ems_service.core.order import CancelStage, Execution, Order, OrderState
 from ems_service.core.values import InDoubt, Reason
 from pitline_rpc.decimals import canonical as qty
 
@@ -34,7 +34,7 @@ def line(item: Event | Answer) -> str:
         case events.Standing():
             return f"stands {item.order.client_order_id}: {standing(item.order.state)}"
         case OrderEvent():
-            said = " ".join(word for word in (_word(item), item.order.client_order_id, *_details(item)) if word)
+            said = " ".join(word for word in (_word(item), _name(item.order), *_details(item)) if word)
             return f"{said}: {standing(item.after)}"
         case events.FillQuarantined():
             return f"quarantined_fill {qty(item.signed_qty)} @ {qty(item.price)}"
@@ -93,6 +93,7 @@ _WORDS: dict[type[OrderEvent], str] = {
     events.TradeCanceled: "trade_canceled",
     events.TradeCorrected: "trade_corrected",
     events.ExternalOrder: "external",
+    events.RouteProgressed: "progressed",
     events.CancelRequested: "cancel_requested",
     events.CancelStashed: "cancel_stashed",
     events.CancelRejected: "cancel_rejected",
@@ -113,6 +114,13 @@ _WORDS: dict[type[OrderEvent], str] = {
 }
 
 
+def _name(order: Order) -> str:
+    """Its owner's; of a part of an order with route BEST its number and account."""
+    if order.parent_order_id and not order.client_order_id:
+        return f"#{order.number} {order.terms.account}"
+    return order.client_order_id
+
+
 def _word(event: OrderEvent) -> str:
     return _WORDS[type(event)]
 
@@ -128,6 +136,9 @@ def _details(event: OrderEvent) -> list[str]:
             return [event.exec_id, "to", _fill(event.execution)]
         case events.ExternalOrder():
             return [event.order.order_ref]
+        case events.OrderRouted() if event.order.parent_order_id and not event.order.client_order_id:
+            limit_px = event.order.terms.limit_px
+            return [] if limit_px is None else [f"at {qty(limit_px)}"]
         case events.FateAsked():
             return [str(event.stage)]
         case events.OrderAcked():

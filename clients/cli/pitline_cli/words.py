@@ -11,6 +11,7 @@ from pitline.types.v1.order_pb2 import (
     EXECUTION_DARK,
     SIDE_BUY,
     SIDE_SELL,
+    Order,
     TRIGGER_SOURCE_DEFAULT,
     OrderTerms,
     OrdType,
@@ -54,7 +55,7 @@ def terms_words(terms: OrderTerms) -> str:
     if terms.execution == EXECUTION_DARK:
         slippage = f" slippage {terms.max_slippage}" if terms.max_slippage else ""
         return f"dark {asked}{_trigger_words(terms.trigger)}{slippage}, {terms.account}"
-    return f"{asked}, {terms.account}"
+    return f"{asked}, {terms.account or 'best'}"
 
 
 def order_words(order: OrderView) -> str:
@@ -98,6 +99,8 @@ def _told(event: Event) -> str:
             return _filled(event)
         case "order_canceled":
             return f"canceled{_why(event.order_canceled.reason, event.order_canceled.text)}"
+        case "route_progress":
+            return f"{order_words(OrderView(Order(state=event.state)))}, by {event.route_progress.child_order_id}"
         case "position_changed":
             return f"position {_position(event.position_changed.position)}"
         case "order_denied":

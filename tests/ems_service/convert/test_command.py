@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import grpc
 import pytest
@@ -64,6 +65,38 @@ def test_what_is_left_out_is_taken_as_the_contract_says() -> None:
         TimeInForce.DAY,
         {},
     )
+
+
+def test_with_route_best_no_account_is_named() -> None:
+    asked = _well_formed()
+    asked.account, asked.route = "", order_pb2.ROUTE_BEST
+    taken = command.terms(asked, "terms")
+    assert (taken.account, taken.routes_best) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("time_in_force", order_pb2.TIME_IN_FORCE_FOK),
+        ("exec_inst", [order_pb2.EXEC_INST_POST_ONLY]),
+        ("execution", order_pb2.EXECUTION_DARK),
+        ("ord_type", order_pb2.ORD_TYPE_STOP_LIMIT),
+    ],
+)
+def test_with_route_best_what_venues_cannot_do_together_is_refused(field: str, value: Any) -> None:
+    asked = _well_formed()
+    asked.account, asked.route, asked.limit_px = "", order_pb2.ROUTE_BEST, "100"
+    if field == "exec_inst":
+        asked.exec_inst.extend(value)
+    else:
+        setattr(asked, field, value)
+    if field == "execution":
+        asked.trigger.price = "99"
+    if field == "ord_type":
+        asked.stop_px = "99"
+    with pytest.raises(Refused) as caught:
+        command.terms(asked, "terms")
+    assert (caught.value.reason, caught.value.field) == ("UNSUPPORTED", f"terms.{field}")
 
 
 @pytest.mark.parametrize(

@@ -328,8 +328,8 @@ ROWS: dict[str, Row] = {
         *(Bad(value, "OUT_OF_RANGE", ">= 0", given=held_dark) for value in ("-1", "1000000000000000")),
     ],
     "OrderTerms.route": [
-        Bad(1, "UNSUPPORTED", WHY),
-        *(Bad(value, "UNKNOWN_VALUE", WHY) for value in (99, -1)),
+        Bad(1, "UNSUPPORTED", "and account"),
+        *(Bad(value, "UNKNOWN_VALUE", "not one of BEST") for value in (99, -1)),
     ],
     "OrderTerms.tags": [
         Bad({f"t{number}": "" for number in range(17)}, "TOO_LARGE", "17 tags, more than 16"),

@@ -1,7 +1,7 @@
 """What is stored of each event: whom it concerns, its public form, and that it reads back as it was."""
 
 import resource
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -122,6 +122,10 @@ def _eventful() -> Core:
     core.take(inputs.CancelGroup(Cause("local", "alice"), "g", Selection(symbols=frozenset(["X-USD"])), 30))
     core.together(Link.ONE_TRIGGERS_OTHER, ("T1", terms(qty="2")), ("T2", dark("95", qty="2")), ("T3", terms(qty="2")))
     core.fill("T1", "0.5")
+    core.quote("99", "100")
+    core.submit("U", replace(terms(qty="2"), account=""))
+    core.fill(core.state.orders[core.order("U").child_ids[0]].order_ref, "1")
+    core.cancel("U")
     core.accept("store-2")
     return core
 

@@ -134,6 +134,7 @@ class Event(_message.Message):
     DARK_BLIND_FIELD_NUMBER: _builtins.int
     ALERT_OPENED_FIELD_NUMBER: _builtins.int
     ALERT_TRIGGERED_FIELD_NUMBER: _builtins.int
+    ROUTE_PROGRESS_FIELD_NUMBER: _builtins.int
     POSITION_ADOPTED_FIELD_NUMBER: _builtins.int
     POSITION_MISMATCH_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
@@ -158,11 +159,11 @@ class Event(_message.Message):
     actor: _builtins.str
     """Client id whose command caused it; empty when a broker, a price or a timer did."""
     account: _builtins.str
-    """Account concerned."""
+    """Account concerned; empty of an order with route BEST, which only its owner and who sees all accounts is told of."""
     order_id: _builtins.str
     """The EMS's id of the order concerned."""
     client_order_id: _builtins.str
-    """Its owner's id."""
+    """Its owner's id; empty of a child of an order with route BEST."""
     command_id: _builtins.str
     """The command that caused it, if one did and named itself."""
     @_builtins.property
@@ -278,6 +279,10 @@ class Event(_message.Message):
         """An alert fired; done."""
 
     @_builtins.property
+    def route_progress(self) -> Global___RouteProgress:
+        """The children of an order with route BEST have executed another sum. Audience: the owner."""
+
+    @_builtins.property
     def position_adopted(self) -> Global___PositionAdopted:
         """The opening position was taken from the broker. Audience: all who may see the account."""
 
@@ -383,6 +388,7 @@ class Event(_message.Message):
         dark_blind: Global___DarkBlind | None = ...,
         alert_opened: Global___AlertOpened | None = ...,
         alert_triggered: Global___AlertTriggered | None = ...,
+        route_progress: Global___RouteProgress | None = ...,
         position_adopted: Global___PositionAdopted | None = ...,
         position_mismatch: Global___PositionMismatch | None = ...,
         balance: Global___Balance | None = ...,
@@ -401,11 +407,11 @@ class Event(_message.Message):
         lag: Global___Lag | None = ...,
         closing: Global___Closing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_opened", b"alert_opened", "alert_triggered", b"alert_triggered", "balance", b"balance", "broker_status", b"broker_status", "cancel_rejected", b"cancel_rejected", "cancel_requested", b"cancel_requested", "cancel_stashed", b"cancel_stashed", "change", b"change", "closing", b"closing", "command_refused", b"command_refused", "dark_blind", b"dark_blind", "dark_modified", b"dark_modified", "dark_opened", b"dark_opened", "dark_triggered", b"dark_triggered", "doubt_resolved", b"doubt_resolved", "external_order", b"external_order", "group_status", b"group_status", "halted", b"halted", "heartbeat", b"heartbeat", "lag", b"lag", "modify_rejected", b"modify_rejected", "modify_requested", b"modify_requested", "modify_stashed", b"modify_stashed", "opened", b"opened", "order_acked", b"order_acked", "order_canceled", b"order_canceled", "order_denied", b"order_denied", "order_expired", b"order_expired", "order_filled", b"order_filled", "order_held", b"order_held", "order_in_doubt", b"order_in_doubt", "order_modified", b"order_modified", "order_rejected", b"order_rejected", "order_routed", b"order_routed", "position_adopted", b"position_adopted", "position_changed", b"position_changed", "position_mismatch", b"position_mismatch", "resumed", b"resumed", "snapshot_complete", b"snapshot_complete", "snapshot_order", b"snapshot_order", "snapshot_position", b"snapshot_position", "state", b"state", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected", "view_changed", b"view_changed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_opened", b"alert_opened", "alert_triggered", b"alert_triggered", "balance", b"balance", "broker_status", b"broker_status", "cancel_rejected", b"cancel_rejected", "cancel_requested", b"cancel_requested", "cancel_stashed", b"cancel_stashed", "change", b"change", "closing", b"closing", "command_refused", b"command_refused", "dark_blind", b"dark_blind", "dark_modified", b"dark_modified", "dark_opened", b"dark_opened", "dark_triggered", b"dark_triggered", "doubt_resolved", b"doubt_resolved", "external_order", b"external_order", "group_status", b"group_status", "halted", b"halted", "heartbeat", b"heartbeat", "lag", b"lag", "modify_rejected", b"modify_rejected", "modify_requested", b"modify_requested", "modify_stashed", b"modify_stashed", "opened", b"opened", "order_acked", b"order_acked", "order_canceled", b"order_canceled", "order_denied", b"order_denied", "order_expired", b"order_expired", "order_filled", b"order_filled", "order_held", b"order_held", "order_in_doubt", b"order_in_doubt", "order_modified", b"order_modified", "order_rejected", b"order_rejected", "order_routed", b"order_routed", "position_adopted", b"position_adopted", "position_changed", b"position_changed", "position_mismatch", b"position_mismatch", "resumed", b"resumed", "route_progress", b"route_progress", "snapshot_complete", b"snapshot_complete", "snapshot_order", b"snapshot_order", "snapshot_position", b"snapshot_position", "state", b"state", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected", "view_changed", b"view_changed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "actor", b"actor", "alert_opened", b"alert_opened", "alert_triggered", b"alert_triggered", "balance", b"balance", "broker_status", b"broker_status", "cancel_rejected", b"cancel_rejected", "cancel_requested", b"cancel_requested", "cancel_stashed", b"cancel_stashed", "change", b"change", "client_id", b"client_id", "client_order_id", b"client_order_id", "closing", b"closing", "command_id", b"command_id", "command_refused", b"command_refused", "dark_blind", b"dark_blind", "dark_modified", b"dark_modified", "dark_opened", b"dark_opened", "dark_triggered", b"dark_triggered", "doubt_resolved", b"doubt_resolved", "external_order", b"external_order", "group_status", b"group_status", "halted", b"halted", "heartbeat", b"heartbeat", "lag", b"lag", "modify_rejected", b"modify_rejected", "modify_requested", b"modify_requested", "modify_stashed", b"modify_stashed", "opened", b"opened", "order_acked", b"order_acked", "order_canceled", b"order_canceled", "order_denied", b"order_denied", "order_expired", b"order_expired", "order_filled", b"order_filled", "order_held", b"order_held", "order_id", b"order_id", "order_in_doubt", b"order_in_doubt", "order_modified", b"order_modified", "order_rejected", b"order_rejected", "order_routed", b"order_routed", "position_adopted", b"position_adopted", "position_changed", b"position_changed", "position_mismatch", b"position_mismatch", "resumed", b"resumed", "seq", b"seq", "snapshot_complete", b"snapshot_complete", "snapshot_order", b"snapshot_order", "snapshot_position", b"snapshot_position", "state", b"state", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected", "view_changed", b"view_changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "actor", b"actor", "alert_opened", b"alert_opened", "alert_triggered", b"alert_triggered", "balance", b"balance", "broker_status", b"broker_status", "cancel_rejected", b"cancel_rejected", "cancel_requested", b"cancel_requested", "cancel_stashed", b"cancel_stashed", "change", b"change", "client_id", b"client_id", "client_order_id", b"client_order_id", "closing", b"closing", "command_id", b"command_id", "command_refused", b"command_refused", "dark_blind", b"dark_blind", "dark_modified", b"dark_modified", "dark_opened", b"dark_opened", "dark_triggered", b"dark_triggered", "doubt_resolved", b"doubt_resolved", "external_order", b"external_order", "group_status", b"group_status", "halted", b"halted", "heartbeat", b"heartbeat", "lag", b"lag", "modify_rejected", b"modify_rejected", "modify_requested", b"modify_requested", "modify_stashed", b"modify_stashed", "opened", b"opened", "order_acked", b"order_acked", "order_canceled", b"order_canceled", "order_denied", b"order_denied", "order_expired", b"order_expired", "order_filled", b"order_filled", "order_held", b"order_held", "order_id", b"order_id", "order_in_doubt", b"order_in_doubt", "order_modified", b"order_modified", "order_rejected", b"order_rejected", "order_routed", b"order_routed", "position_adopted", b"position_adopted", "position_changed", b"position_changed", "position_mismatch", b"position_mismatch", "resumed", b"resumed", "route_progress", b"route_progress", "seq", b"seq", "snapshot_complete", b"snapshot_complete", "snapshot_order", b"snapshot_order", "snapshot_position", b"snapshot_position", "state", b"state", "time", b"time", "trade_canceled", b"trade_canceled", "trade_corrected", b"trade_corrected", "view_changed", b"view_changed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["order_routed", "order_acked", "order_filled", "order_canceled", "position_changed", "order_denied", "order_held", "order_rejected", "modify_requested", "modify_stashed", "order_modified", "modify_rejected", "cancel_requested", "cancel_stashed", "cancel_rejected", "order_expired", "trade_canceled", "trade_corrected", "order_in_doubt", "doubt_resolved", "dark_opened", "dark_modified", "dark_triggered", "dark_blind", "alert_opened", "alert_triggered", "position_adopted", "position_mismatch", "balance", "halted", "resumed", "broker_status", "group_status", "external_order", "opened", "snapshot_order", "snapshot_position", "snapshot_complete", "view_changed", "command_refused", "heartbeat", "lag", "closing"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["order_routed", "order_acked", "order_filled", "order_canceled", "position_changed", "order_denied", "order_held", "order_rejected", "modify_requested", "modify_stashed", "order_modified", "modify_rejected", "cancel_requested", "cancel_stashed", "cancel_rejected", "order_expired", "trade_canceled", "trade_corrected", "order_in_doubt", "doubt_resolved", "dark_opened", "dark_modified", "dark_triggered", "dark_blind", "alert_opened", "alert_triggered", "route_progress", "position_adopted", "position_mismatch", "balance", "halted", "resumed", "broker_status", "group_status", "external_order", "opened", "snapshot_order", "snapshot_position", "snapshot_complete", "view_changed", "command_refused", "heartbeat", "lag", "closing"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -421,7 +427,7 @@ class OrderRouted(_message.Message):
     PARENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     parent_order_id: _builtins.str
-    """The linked order whose fill sent this one, if any."""
+    """The linked order whose fill sent this one, or the one with route BEST that this one is a part of, if any."""
     group_id: _builtins.str
     """The group it was submitted in, if any."""
     @_builtins.property
@@ -1160,6 +1166,30 @@ class AlertOpened(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AlertOpened: _TypeAlias = AlertOpened  # noqa: Y015
+
+@_typing.final
+class RouteProgress(_message.Message):
+    """What the children of an order with route BEST have executed has changed, by a fill, or by one that was taken back or
+    corrected; state has the sums. It is no execution of its own: those are the children's, each told once, as order_filled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHILD_ORDER_ID_FIELD_NUMBER: _builtins.int
+    child_order_id: _builtins.str
+    """The child that moved last."""
+    def __init__(
+        self,
+        *,
+        child_order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["child_order_id", b"child_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteProgress: _TypeAlias = RouteProgress  # noqa: Y015
 
 @_typing.final
 class AlertTriggered(_message.Message):

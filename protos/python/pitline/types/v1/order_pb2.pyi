@@ -186,7 +186,9 @@ class _RouteEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Route.ValueType
     ROUTE_UNSPECIFIED: _Route.ValueType  # 0
     """The account named in the order."""
     ROUTE_BEST: _Route.ValueType  # 1
-    """The EMS picks among the accounts that the caller may trade, by price and size."""
+    """The EMS picks among the accounts that the caller may trade, by price and size, and splits the order into child orders:
+    docs/reference/routing.md. LIMIT and MARKET, LIVE, any time in force but FOK, no exec_inst, in no group of linked orders.
+    """
 
 class Route(_Route, metaclass=_RouteEnumTypeWrapper):
     """Who picks the account."""
@@ -194,7 +196,9 @@ class Route(_Route, metaclass=_RouteEnumTypeWrapper):
 ROUTE_UNSPECIFIED: Route.ValueType  # 0
 """The account named in the order."""
 ROUTE_BEST: Route.ValueType  # 1
-"""The EMS picks among the accounts that the caller may trade, by price and size."""
+"""The EMS picks among the accounts that the caller may trade, by price and size, and splits the order into child orders:
+docs/reference/routing.md. LIMIT and MARKET, LIVE, any time in force but FOK, no exec_inst, in no group of linked orders.
+"""
 Global___Route: _TypeAlias = Route  # noqa: Y015
 
 class _TriggerSource:
@@ -613,18 +617,21 @@ class Order(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEQ_FIELD_NUMBER: _builtins.int
     EXTERNAL_FIELD_NUMBER: _builtins.int
+    CHILD_ORDER_IDS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The EMS's id (FIX 37), stable for life."""
     client_order_id: _builtins.str
-    """The caller's id (FIX 11), unique per principal and client id, stable for life."""
+    """The caller's id (FIX 11), unique per principal and client id, stable for life. Empty of a child of an order with route
+    BEST, which the EMS made.
+    """
     client_id: _builtins.str
     """The owner: the client id that submitted it."""
     broker_order_id: _builtins.str
     """The broker's id (FIX 198), empty before the ack; may change after a modify."""
     order_ref: _builtins.str
-    """Our id at the broker, [A-Z0-9]{1,20}: what to look for in the broker's own screens."""
+    """Our id at the broker, [A-Z0-9]{1,20}: what to look for in the broker's own screens. Empty with route BEST."""
     parent_order_id: _builtins.str
-    """The linked order whose fills send this one, if any."""
+    """The linked order whose fills send this one, or the one with route BEST that this one is a part of, if any."""
     group_id: _builtins.str
     """The group it was submitted in, if any."""
     reason: _reason_pb2.Reason.ValueType
@@ -651,6 +658,10 @@ class Order(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """EMS time of its last event."""
 
+    @_builtins.property
+    def child_order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With route BEST: the orders that it was split into, oldest first."""
+
     def __init__(
         self,
         *,
@@ -669,10 +680,11 @@ class Order(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         last_seq: _builtins.int = ...,
         external: _builtins.bool = ...,
+        child_order_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "submit_time", b"submit_time", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_order_id", b"broker_order_id", "client_id", b"client_id", "client_order_id", b"client_order_id", "external", b"external", "group_id", b"group_id", "last_seq", b"last_seq", "order_id", b"order_id", "order_ref", b"order_ref", "parent_order_id", b"parent_order_id", "reason", b"reason", "state", b"state", "submit_time", b"submit_time", "terms", b"terms", "text", b"text", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker_order_id", b"broker_order_id", "child_order_ids", b"child_order_ids", "client_id", b"client_id", "client_order_id", b"client_order_id", "external", b"external", "group_id", b"group_id", "last_seq", b"last_seq", "order_id", b"order_id", "order_ref", b"order_ref", "parent_order_id", b"parent_order_id", "reason", b"reason", "state", b"state", "submit_time", b"submit_time", "terms", b"terms", "text", b"text", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
