@@ -220,10 +220,11 @@ class Client(Listener):
             self._commands.put_nowait(command)
 
     def submit(self, client_order_id: str, terms: OrderTerms, command_id: str = "") -> None:
-        """A new order; without an account of its own, in the desk's."""
+        """A new order; without an account of its own, in the desk's, unless it is to be routed."""
         placed = OrderTerms()
         placed.CopyFrom(terms)
-        placed.account = terms.account or self._account
+        if not terms.route:
+            placed.account = terms.account or self._account
         submit = Submit(client_order_id=client_order_id, terms=placed)
         self.send(Command(command_id=command_id, submit=submit))
 

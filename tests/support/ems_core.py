@@ -434,7 +434,7 @@ def written(state: State) -> str:
     return f"{list(state.orders.values())} {_beside_orders(state)} {_found(state)}"
 
 
-_INDEXES = ("orders", "open_orders", "revivable_orders", "by_client", "by_ref")
+_INDEXES = ("orders", "open_orders", "revivable_orders", "by_client", "by_ref", "parents")
 
 
 def _found(state: State) -> list[list[tuple[Any, str]]]:

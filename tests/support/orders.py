@@ -9,6 +9,7 @@ from pitline.types.v1.order_pb2 import (
     ORD_TYPE_STOP,
     ORD_TYPE_STOP_LIMIT,
     ORD_TYPE_TRAILING_STOP,
+    ROUTE_BEST,
     SIDE_BUY,
     SIDE_SELL,
     TIME_IN_FORCE_GTC,
@@ -47,6 +48,14 @@ def sell(
 def dark(terms: OrderTerms, trigger: str, *, max_slippage: str = "") -> OrderTerms:
     """The same, held until the trigger."""
     return _held(terms, trigger, EXECUTION_DARK, max_slippage)
+
+
+def best(terms: OrderTerms) -> OrderTerms:
+    """The same, routed by the EMS."""
+    routed = OrderTerms()
+    routed.CopyFrom(terms)
+    routed.route = ROUTE_BEST
+    return routed
 
 
 def stop(terms: OrderTerms, stop_px: str) -> OrderTerms:

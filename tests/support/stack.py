@@ -139,9 +139,11 @@ def paper_in_process(data_dir: Path, *, symbols: tuple[str, ...] = (), **choices
     return InProcess(serving)
 
 
-def ems_process(folder: Path, broker: str, address: str) -> Subprocess:
-    """An EMS in a process of its own, not started."""
-    settings = {"DATA_DIR": str(folder / "ems"), f"BROKERS__{broker}__ADDRESS": address}
+def ems_process(folder: Path, broker: str, address: str, **others: str) -> Subprocess:
+    """An EMS in a process of its own, not started; `others` are addresses of more brokers by name."""
+    named = {broker: address, **others}
+    settings = {"DATA_DIR": str(folder / "ems")}
+    settings |= {f"BROKERS__{name.upper()}__ADDRESS": at for name, at in named.items()}
     return Subprocess("ems_service", "PITLINE_EMS_", settings, folder / "ems.log")
 
 

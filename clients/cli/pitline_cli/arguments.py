@@ -65,6 +65,12 @@ class CancelWait(StrEnum):
     DONE = "done"
 
 
+class Route(StrEnum):
+    """Who picks the account."""
+
+    BEST = "best"
+
+
 class Tif(StrEnum):
     """How long an order stands."""
 

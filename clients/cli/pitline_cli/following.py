@@ -56,6 +56,7 @@ class Follower:
         self._events: AsyncGenerator[Event] = caller.watch(view=of_accounts(account) if account else OWN)
         self._seen_seq = 0
         self._is_rejected = False
+        self._parts: set[str] = set()
 
     async def __aenter__(self) -> Self:
         async for event in self._events:
@@ -111,6 +112,9 @@ class Follower:
                 self._seen_seq = event.snapshot_complete.seq
                 for each in orders.values():
                     each.order = await self._caller.get_order(OrderKey(order_id=each.order.order_id))
+            elif event.seq and any(self._is_part(event, each.order) for each in orders.values()):
+                self._output.event(event)
+                self._seen_seq = event.seq
             elif event.order_id in orders and event.seq:
                 self._output.event(event)
                 self._seen_seq = event.seq
@@ -118,6 +122,12 @@ class Follower:
                 message = orders[event.order_id].order.message
                 if event.HasField("state") and event.seq > message.last_seq:
                     message.state.CopyFrom(event.state)
+
+    def _is_part(self, event: Event, order: OrderView) -> bool:
+        """It is about an order that this one was split into."""
+        if event.HasField("order_routed") and event.order_routed.parent_order_id == order.order_id:
+            self._parts.add(event.order_id)
+        return event.order_id in self._parts or event.order_id in order.message.child_order_ids
 
     def _judge(self, event: Event, asked: Asked) -> None:
         match asked:

@@ -8,6 +8,7 @@ import typer
 
 from pitline_cli.arguments import (
     Direction,
+    Route,
     Source,
     Tif,
     Wait,
@@ -76,6 +77,14 @@ AccountOption = Annotated[
     str | None,
     typer.Option(
         help="Account, e.g. paper.main; without it the only one there is.", envvar="PITLINE_ACCOUNT", show_default=False
+    ),
+]
+RouteOption = Annotated[
+    Route | None,
+    typer.Option(
+        help="best: the EMS picks the accounts, by best price and displayed quantity.",
+        case_sensitive=False,
+        show_default=False,
     ),
 ]
 TifOption = Annotated[Tif, typer.Option(help="How long the order stands.", case_sensitive=False)]

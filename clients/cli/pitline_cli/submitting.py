@@ -6,7 +6,7 @@ from collections.abc import Callable
 import typer
 
 from pitline.ems.v1.command_pb2 import Submit
-from pitline.types.v1.order_pb2 import ORDER_STATUS_DENIED, OrderTerms, Side
+from pitline.types.v1.order_pb2 import ORDER_STATUS_DENIED, ROUTE_UNSPECIFIED, OrderTerms, Side
 from pitline_cli.arguments import Tif, Wait, tags_of, time_in_force, trigger, trigger_if_given
 from pitline_cli.exits import ExitCode
 from pitline_cli.following import Follower
@@ -24,6 +24,7 @@ from pitline_cli.options import (
     Price,
     Qty,
     ReduceOnly,
+    RouteOption,
     SourceOption,
     Stop,
     Symbol,
@@ -35,7 +36,7 @@ from pitline_cli.options import (
 )
 from pitline_cli.output import Output
 from pitline_cli.words import denied_words, order_words, terms_words
-from pitline_client import POST_ONLY, REDUCE_ONLY, Caller, OrderView, alert_terms, order_terms, wants_the_moment
+from pitline_client import BEST, POST_ONLY, REDUCE_ONLY, Caller, OrderView, alert_terms, order_terms, wants_the_moment
 
 
 def ordering(side: Side.ValueType, told: str) -> Callable[..., None]:
@@ -53,6 +54,7 @@ def ordering(side: Side.ValueType, told: str) -> Callable[..., None]:
         stop: Stop = None,
         trail: TrailOption = None,
         account: AccountOption = None,
+        route: RouteOption = None,
         tif: TifOption = Tif.DAY,
         expire: Expire = None,
         post_only: PostOnly = False,
@@ -68,7 +70,7 @@ def ordering(side: Side.ValueType, told: str) -> Callable[..., None]:
             side,
             symbol,
             qty,
-            account=account or "",
+            account="" if route else account or "",
             limit_px=limit,
             time_in_force=time_in_force(tif),
             expire_time=expire,
@@ -78,6 +80,7 @@ def ordering(side: Side.ValueType, told: str) -> Callable[..., None]:
             stop_px=stop,
             trail=trail,
             tags=tags_of(tags),
+            route=BEST if route else ROUTE_UNSPECIFIED,
         )
         _submit(context, terms, client_order_id, wait, timeout)
 
@@ -110,10 +113,14 @@ def _submit(
     timeout_seconds: float,
 ) -> None:
     """Submit an order whose account may still be missing, and follow it."""
+    source = context.get_parameter_source("account")
+    if terms.route and source is not None and source.name == "COMMANDLINE":  # that of the environment is left out
+        raise typer.BadParameter("--route best picks the accounts", param_hint="'--account'")
     until = wait or (Wait.DONE if wants_the_moment(terms) else Wait.ACKED)
 
     async def work(caller: Caller, output: Output) -> ExitCode:
-        terms.account = terms.account or await only_account(caller)
+        if not terms.route:
+            terms.account = terms.account or await only_account(caller)
         submit = Submit(client_order_id=client_order_id or f"cli-{secrets.token_hex(8)}", terms=terms)
         async with Follower(caller, output, timeout_seconds) as follower:
             with output.in_air(f"submitting {terms_words(terms)}") as landed:

@@ -56,6 +56,7 @@ from pitline_client.numbers import Number, from_wire, to_wire
 from pitline_client.orders import OrderHandle
 from pitline_client.terms import (
     ASK,
+    BEST,
     BID,
     CANCEL_MINE,
     DARK,
@@ -84,6 +85,7 @@ from pitline_client.views import OrderView, PositionView, status_name
 __all__ = [
     "ASK",
     "BASKET",
+    "BEST",
     "BID",
     "BRACKET",
     "CANCEL_MINE",

@@ -19,6 +19,8 @@ from pitline.types.v1.order_pb2 import (
     ORD_TYPE_STOP_LIMIT,
     ORD_TYPE_TRAILING_STOP,
     SIDE_BUY,
+    ROUTE_BEST,
+    ROUTE_UNSPECIFIED,
     TIME_IN_FORCE_DAY,
     TIME_IN_FORCE_FOK,
     TIME_IN_FORCE_GTC,
@@ -34,6 +36,7 @@ from pitline.types.v1.order_pb2 import (
     ExecInst,
     OrderTerms,
     OrdType,
+    Route,
     Side,
     TimeInForce,
     Trail,
@@ -62,6 +65,8 @@ DOWN: Final = TRIGGER_DIRECTION_DOWN
 POST_ONLY: Final = EXEC_INST_POST_ONLY
 REDUCE_ONLY: Final = EXEC_INST_REDUCE_ONLY
 
+
+BEST: Final = ROUTE_BEST
 KEEP: Final = ON_DISCONNECT_KEEP
 CANCEL_MINE: Final = ON_DISCONNECT_CANCEL_MINE
 
@@ -120,13 +125,15 @@ def order_terms(
     stop_px: Number | None = None,
     trail: Number | None = None,
     tags: Mapping[str, str] | None = None,
+    route: Route.ValueType = ROUTE_UNSPECIFIED,
 ) -> OrderTerms:
     """A limit order, or a market order without `limit_px`. Prices are quote currency per unit, > 0.
 
     `dark` is the price at which the order goes out, or a trigger (`at`); until then the EMS holds it. Its limit may be
     left to that price; `max_slippage` (>= 0) is how far beyond the trigger it may be then. `stop_px` makes a stop, or
     with `limit_px` a stop limit order; `trail`, a distance > 0 or a text like "2%", a trailing stop. `tags` are carried
-    and never read. `expire_time` is what GTD requires; one without an offset is taken as UTC.
+    and never read. `expire_time` is what GTD requires; one without an offset is taken as UTC. With `route` BEST the EMS
+    picks the accounts, and `account` is empty.
 
     Raises TypeError for a float, DecimalError (a ValueError) for what is no plain decimal.
     """
@@ -150,6 +157,7 @@ def order_terms(
         stop_px="" if stop_px is None else to_wire(stop_px, "stop_px"),
         trail=None if trail is None else _trail(trail),
         tags=tags,
+        route=route,
     )
 
 
