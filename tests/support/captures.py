@@ -18,10 +18,15 @@ LINE_NS = 1_000_000
 
 def real_recording(name: str) -> Path:
     """A recorded Binance capture, e.g. "btcusdt_20240808.gz"; skips the test when it is not at hand."""
+    return market_data(f"binance_spot/{name}")
+
+
+def market_data(name: str) -> Path:
+    """A recording by its path in the folder of all; skips the test when it is not at hand."""
     folder = Path(os.environ.get(MARKET_DATA_VARIABLE, _BESIDE_THE_REPOSITORY))
-    path = folder / "binance_spot" / name
+    path = folder / name
     if not path.exists():
-        pytest.skip(f"NO REAL RECORDING, NOTHING CHECKED: {name} is in no {folder}; set {MARKET_DATA_VARIABLE}")
+        pytest.skip(f"NO REAL RECORDING, NOTHING CHECKED: {name} is not in {folder}; set {MARKET_DATA_VARIABLE}")
     return path
 
 
