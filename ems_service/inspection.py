@@ -174,6 +174,7 @@ def _comparable(state: State) -> list[bytes]:
     ordered = State(state.journal_id, state.seq, state.epoch, state.orders_made)
     ordered.orders = dict(sorted(state.orders.items(), key=_number))
     ordered.by_ref = state.by_ref
+    ordered.waits = state.waits
     ordered.exec_ids = {account: dict(sorted(seqs.items())) for account, seqs in sorted(state.exec_ids.items()) if seqs}
     ordered.positions = dict(sorted(state.positions.items()))
     ordered.balances = dict(sorted(state.balances.items()))

@@ -5,7 +5,7 @@ import io
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from ems_service.archive import Archive
 from ems_service.compaction import compact
 from ems_service.convert.record import to_record
 from ems_service.convert.snapshot import from_parts, to_parts
-from ems_service.core import inputs, memory
+from ems_service.core import ems, inputs, memory
 from ems_service.core.family import Link
 from ems_service.core.group import Selection
 from ems_service.core.inputs import Cause, OrderKey
@@ -41,6 +41,7 @@ from support.ems_core import (
     terms,
     trailing,
 )
+from support.ems_lines import line
 
 
 class Past:
@@ -139,6 +140,8 @@ def test_a_snapshot_reads_back_as_it_was() -> None:
     core.together(oco, ("O3", terms()), ("O4", terms()), group_id="over")
     core.reject("O3")
     core.reject("O4")
+    core.quote("79", "81")
+    core.submit("U", replace(terms(qty="2"), account=""))
     core.has_external("X1", terms(qty="2.5"), "0.5")
     core.reports_position("77", "90")
     core.adopt_position()
@@ -262,6 +265,31 @@ def test_every_input_that_names_an_order_brings_it_back() -> None:
     }
     named.remove(inputs.ExternalOrder)  # it is named by the broker's ref, and never leaves
     assert named == set(recall._LOOKING)  # pyright: ignore[reportPrivateUsage]  # the table itself
+
+
+def test_a_part_that_moves_after_all_of_its_order_was_archived_moves_the_whole(past: Past) -> None:
+    core = past.core
+    core.buy("open")
+    core.quote("99", "100")
+    core.submit("U", replace(terms(qty="2"), account=""))
+    [child_id] = core.order("U").child_ids
+    child = core.state.orders[child_id].order_ref
+    core.fill(child, "0.5", exec_id="E-1")
+    core.cancels(child)
+    past.store()
+    compact(past.folder)
+    archive = Archive(past.folder, past.journal.journal_id)
+    (seq,) = archive.snapshots()
+    state = past.found()
+    assert ([*state.orders], state.parents) == ([core.order("open").order_id], {})
+    late = core.execution(child, "1", "98", exec_id="E-2")
+    recall.Recall(archive, archive.ids(seq), archive.last_row(seq)).take_back(state, late)
+    decided = ems.take(state, late, core.market, core.now_ns)
+    assert [line(item) for item in decided][-1] == "progressed U: CANCELED 1.5+0 avg 98.666666666666666667"
+    core.take(late)
+    past.store()
+    assert picture(_ended_gone(past.found())) == picture(_ended_gone(core.state))
+    assert past.verified().startswith("0\n")
 
 
 def _by_id(state: State, number: int) -> inputs.Cancel:
