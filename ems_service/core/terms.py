@@ -68,8 +68,8 @@ _WHOLE = Decimal(100)
 class Terms:
     """What an order asks for; never changed in place. Equal by value: "1.0" is "1.00". A dark LIMIT order may have no
     limit: then the price that fires it gives one. A stop has a `stop_px` > 0, and a condition only while it is kept
-    here; a trailing one has a trail, and a `stop_px` only while it is kept here.
-    Without an account the route is BEST.
+    here; a trailing one has a trail, and a `stop_px` only while it is kept here. Without an account the
+    route is BEST.
     """
 
     account: str

@@ -123,9 +123,9 @@ def _eventful() -> Core:
     core.together(Link.ONE_TRIGGERS_OTHER, ("T1", terms(qty="2")), ("T2", dark("95", qty="2")), ("T3", terms(qty="2")))
     core.fill("T1", "0.5")
     core.quote("99", "100")
-    core.submit("U", replace(terms(qty="2"), account=""))
-    core.fill(core.state.orders[core.order("U").child_ids[0]].order_ref, "1")
-    core.cancel("U")
+    core.submit("V", replace(terms(qty="2"), account=""))
+    core.fill(core.state.orders[core.order("V").child_ids[0]].order_ref, "1")
+    core.cancel("V")
     core.accept("store-2")
     return core
 
