@@ -31,7 +31,7 @@ test: $(READY)
 	@$(BIN)/pytest
 
 chaos: $(READY)
-	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR $(BIN)/python -m chaos --kills $(KILLS) --seed $(or $(SEED),1)
+	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m chaos --kills $(KILLS) --seed $(or $(SEED),1)
 
 chaos-fix: $(FIX_READY)
 	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m chaos.fix_run --kills $(KILLS) --seed $(or $(SEED),1)
