@@ -268,7 +268,7 @@ def _goes_on(state: State, order: Order, cause: Cause, now_ns: int, text: str) -
         status = status_after(before.status, Trigger.MODIFY_REJECT, before.cum_qty) or before.status
         after = replace(before, status=status, modify_sent=None)
         refused = events.ModifyRejected(0, now_ns, cause, order, after, Reason.UNSPECIFIED, text)
-        return [*resolved, refused, *waiting_change_if_up(state, order, after, cause, now_ns)]
+        return [*resolved, refused, *waiting_change_if_up(state, order, after, cause, now_ns), *too_late(refused)]
     return [*resolved]
 
 
