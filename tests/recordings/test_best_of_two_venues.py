@@ -233,13 +233,16 @@ def _judged(routed: Routed, dealers: dict[str, Dealer]) -> bool:
         for name, one in dealers.items()
     ]
     throughout = [[px for px in prices if px is not None] for prices in met if None not in prices]
-    cost = routed.worst_of(alone)
-    if routed.buys:
-        assert cost <= alone * min(max(prices) for prices in throughout), (routed, met)
-    else:
-        assert cost >= alone * max(min(prices) for prices in throughout), (routed, met)
-    assert sum(qty for _, qty, _ in routed.fills) == min(routed.qty, len(throughout) * DISPLAYED), routed
-    return all(len(set(prices)) == 1 for prices in met)
+    # The better dealer is the one that was when the order began; alone there it would have met the same moves.
+    first = (min if routed.buys else max)(prices[0] for prices in throughout)
+    alone_px = (max if routed.buys else min)(px for prices in throughout if prices[0] == first for px in prices)
+    worse = routed.worst_of(alone) - alone * alone_px
+    assert worse <= 0 if routed.buys else worse >= 0, (routed, met)
+    stood_still = all(len(set(prices)) == 1 for prices in met)
+    if stood_still:
+        total = sum((qty for _, qty, _ in routed.fills), Decimal(0))
+        assert total == min(routed.qty, len(throughout) * DISPLAYED), routed
+    return stood_still
 
 
 def _saved(routed: Routed, one: Dealer) -> Decimal:
