@@ -108,7 +108,7 @@ async def test_a_disk_error_ends_the_process_loudly(tmp_path: Path) -> None:
                 assert "order_routed a-1 PENDING_NEW" not in lines(a.news)
             assert await ems.exit_code() != 0
             assert sim.count("order") == 0
-            assert "sqlite3" in (tmp_path / "ems.log").read_text()
+            assert "journal.sqlite: disk I/O error" in (tmp_path / "ems.log").read_text()
         finally:
             await desk.close()
 
