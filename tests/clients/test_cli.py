@@ -200,6 +200,9 @@ async def test_watch_of_another_client_and_of_all_accounts(ems: FakeEms) -> None
 async def test_route_best_names_no_account(ems: FakeEms) -> None:
     order = ("buy", "BTC-USDT", "0.5", "--route", "best")
     ran = await pitline(ems.address, *order, "--client-order-id", "mine", PITLINE_ACCOUNT="paper.alt")
-    assert ran.out.splitlines()[0] == "00:00:00.000        1  mine: routed, buy 0.5 BTC-USDT market DAY, best"
+    assert ran.out.splitlines()[:2] == [
+        "submitting buy 0.5 BTC-USDT market DAY, best … submitted",
+        "00:00:00.000        1  mine: routed, buy 0.5 BTC-USDT market DAY, best",
+    ]
     ran = await pitline(ems.address, *order, "--account", "paper.main", COLUMNS="200")
     assert (ran.exit_code, "--route best picks the accounts" in ran.err) == (2, True)

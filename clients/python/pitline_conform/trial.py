@@ -109,14 +109,15 @@ class Trial:
         _set(hello, changed)
         return hello
 
-    async def attaches(self, *, since: int | None = None, open_refs: Sequence[str] = ()) -> Dialog:
+    async def attaches(
+        self, *, since: int | None = None, open_refs: Sequence[str] = (), journal_id: str | None = None
+    ) -> Dialog:
         """A stream that has recovered, from the cursor `since` or that of the run, and is alive."""
         if self.run.mute is not None:
             raise self.run.mute
         dialog = await self.opens()
-        await dialog.says(
-            self.hello(open_refs=open_refs) if since is None else self.hello(open_refs=open_refs, last_broker_seq=since)
-        )
+        changed: dict[str, Any] = {} if since is None else {"last_broker_seq": since}
+        await dialog.says(self.hello(open_refs=open_refs, journal_id=journal_id or self.run.journal_id, **changed))
         recovered = await dialog.recovers()
         if self.run.record.first_head is None:
             self.run.record.first_head = recovered.hello_ack.head_broker_seq

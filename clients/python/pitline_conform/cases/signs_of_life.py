@@ -34,7 +34,7 @@ async def heartbeat_beside_an_order_is_answered(t: Trial) -> None:
 @THEME.case(3)
 async def acknowledged_log_goes_on(t: Trial) -> None:
     """After ack_seq the log goes on where it was, and what follows is told again after it."""
-    ems = await t.attaches()
+    ems = await t.attaches(journal_id=_acknowledging(t))
     first = await t.rests(ems)
     acked = max(event.broker_seq for event in ems.heard)
     await ems.says(AckBrokerSeq(broker_seq=acked))
@@ -42,7 +42,7 @@ async def acknowledged_log_goes_on(t: Trial) -> None:
     canceled = await ems.hears(first.order_ref, "canceled")
     must(canceled.broker_seq > acked, f"{canceled.broker_seq} follows the acknowledged {acked}")
     await ems.close()
-    again = (await t.attaches(since=acked)).recovery.logged
+    again = (await t.attaches(since=acked, journal_id=_acknowledging(t))).recovery.logged
     told = [event.broker_seq for event in again if event.canceled.order_ref == first.order_ref]
     must(told == [canceled.broker_seq], f"the event after the acknowledged one is told again as {told}")
 
@@ -50,9 +50,14 @@ async def acknowledged_log_goes_on(t: Trial) -> None:
 @THEME.case(4)
 async def acknowledgment_beyond_the_head_does_no_harm(t: Trial) -> None:
     """An ack_seq of what was never told changes nothing."""
-    ems = await t.attaches()
+    ems = await t.attaches(journal_id=_acknowledging(t))
     await ems.says(AckBrokerSeq(broker_seq=BEYOND))
     order = await t.rests(ems)
     await ems.close()
-    recovery = (await t.attaches(open_refs=[order.order_ref])).recovery
+    recovery = (await t.attaches(open_refs=[order.order_ref], journal_id=_acknowledging(t))).recovery
     must(recovery.hello_ack.head_broker_seq < BEYOND, "the head is what was acknowledged, and never told")
+
+
+def _acknowledging(t: Trial) -> str:
+    """A journal of its own: one that has acknowledged may not ask for what is before that again."""
+    return f"{t.run.journal_id}-acked"
