@@ -15,7 +15,7 @@ from importlib.metadata import version
 from ems_service.archive import Archive
 from ems_service.broker_link import BrokerLink
 from ems_service.config import BrokerSection, Config
-from ems_service.convert.broker import Caller
+from ems_service.convert.hello import Caller
 from ems_service.core.inputs import Cause, Started
 from ems_service.core.market import VenueChoice
 from ems_service.dark_feed import DarkFeed

@@ -18,7 +18,8 @@ import structlog
 from google.protobuf.message import Message
 
 from ems_service.convert import broker as broker_messages
-from ems_service.convert.broker import Caller, ProtocolError
+from ems_service.convert.broker import ProtocolError
+from ems_service.convert.hello import Caller
 from ems_service.core.inputs import Cause, LinkChanged, Unreadable
 from ems_service.core.values import BrokerState
 from ems_service.dialogue import BrokerRefused, Dialogue, StoreReplaced, known

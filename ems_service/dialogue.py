@@ -9,7 +9,8 @@ from copy import copy
 from dataclasses import dataclass
 
 from ems_service.convert import broker as broker_messages
-from ems_service.convert.broker import Caller, ProtocolError, to_input
+from ems_service.convert.broker import ProtocolError, to_input
+from ems_service.convert.hello import Caller, hello
 from ems_service.core.events import Decision, Refusal
 from ems_service.core.inputs import Cause, Hello, Input, LinkChanged, RefState, Unhandled, Unreadable
 from ems_service.core.market import Offer
@@ -62,9 +63,7 @@ class Known:
         """The messages that a stream begins with."""
         at_head = self.begins_at_head
         cursor = None if self.broker is None or at_head else self.broker.cursor
-        return broker_messages.hello(
-            caller, self.journal_id, self.epoch, cursor, self.order_refs, begin_at_head=at_head
-        )
+        return hello(caller, self.journal_id, self.epoch, cursor, self.order_refs, begin_at_head=at_head)
 
     def never_sent(self, order_ref: str) -> bool:
         """Whether this is a ref of this journal under which it has sent nothing, and would some day."""

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from ems_service.archive import Archive
 from ems_service.compaction import Kept
-from ems_service.convert.broker import Caller
+from ems_service.convert.hello import Caller
 from ems_service.convert.record import Record
 from ems_service.core import ems
 from ems_service.core.events import Decision, Event, OrderEvent

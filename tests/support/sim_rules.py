@@ -64,7 +64,8 @@ def order_fault(
     if asked.request_ref != asked.order_ref or asked.side not in (SIDE_BUY, SIDE_SELL):
         return REASON_MALFORMED
     known = asked.ord_type in declared.ord_types and asked.time_in_force in declared.times_in_force
-    if not known or set(asked.exec_inst) - set(declared.exec_insts) or asked.stop_px or asked.HasField("trail"):
+    stray = (asked.stop_px or asked.HasField("trail")) and asked.ord_type not in _STOPS
+    if not known or set(asked.exec_inst) - set(declared.exec_insts) or stray:
         return REASON_UNSUPPORTED
     if not is_positive(asked.order_qty) or bool(asked.limit_px) != is_limit or is_gtd != asked.HasField("expire_time"):
         return REASON_REQUIRED

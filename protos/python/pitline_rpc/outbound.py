@@ -14,6 +14,9 @@ import grpc
 from pitline_rpc.batch import BatchWriter
 from pitline_rpc.status import Refused
 
+LAST_WORDS_SECONDS = 0.5
+"""How long a stream that cannot be written any more is still read: how the peer ended it says more than that."""
+
 
 class Outbound:
     """Queue of framed items of one stream. `write` sends one message.
@@ -89,6 +92,9 @@ class Outbound:
             roads.append(asyncio.create_task(reading))
         try:
             done, _ = await asyncio.wait(roads, return_when=asyncio.FIRST_COMPLETED)
+            if self._status is None and reading is not None and roads[-1] not in done:
+                # A call that is over cannot be written, and what it ended with may still have to be read.
+                done |= (await asyncio.wait(roads[-1:], timeout=LAST_WORDS_SECONDS))[0]
             if self._status is not None:
                 raise self._status
             for road in reversed(roads):  # what was read says more than that nothing can be written any more

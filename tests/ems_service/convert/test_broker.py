@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from ems_service.convert import broker
-from ems_service.convert.broker import Caller, ProtocolError
+from ems_service.convert.broker import ProtocolError
+from ems_service.convert.hello import Caller, hello
 from ems_service.core import inputs
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Listing
@@ -292,8 +293,8 @@ def test_what_is_stored_is_told() -> None:
 @pytest.mark.parametrize(
     ("say_hello", "durability", "first_contact"),
     [
-        (lambda: broker.hello(Caller("ems", "S", "fsync"), "J", 3, None, []), request_pb2.DURABILITY_FSYNC, True),
-        (lambda: broker.hello(Caller("ems", "S", "flush"), "J", 3, 0, ["R"]), request_pb2.DURABILITY_FLUSH, False),
+        (lambda: hello(Caller("ems", "S", "fsync"), "J", 3, None, []), request_pb2.DURABILITY_FSYNC, True),
+        (lambda: hello(Caller("ems", "S", "flush"), "J", 3, 0, ["R"]), request_pb2.DURABILITY_FLUSH, False),
     ],
 )
 def test_a_first_hello_names_no_seq(
