@@ -206,14 +206,14 @@ class Topic:
     def _build_bars(self, update: market_pb2.MarketUpdate) -> None:
         for seconds, builder in self._builders.items():
             try:
-                changed = bars_after(builder, update)
+                changed = [(each, bar(each)) for each in bars_after(builder, update)]
             except DecimalError:
-                continue  # the trade itself is passed on as it came; what it says counts for nothing here
-            for each in changed:
+                continue  # the trade is passed on as it came; what it says, or adds up to, counts for nothing here
+            for each, encoded_bar in changed:
                 if each.complete:
                     self._bars[seconds].append(each)
                 told = market_pb2.MarketUpdate(
-                    key=self.key, market_time=update.market_time, receive_time=update.receive_time, bar=bar(each)
+                    key=self.key, market_time=update.market_time, receive_time=update.receive_time, bar=encoded_bar
                 )
                 encoded = told.SerializeToString()
                 for wants, group in self._groups.items():

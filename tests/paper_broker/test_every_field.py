@@ -130,6 +130,8 @@ ROWS: dict[str, Row] = {
     "Hello.journal_id": an_ems_name(),
     "Hello.epoch": [Bad(value, "OUT_OF_RANGE", "is not in 1 ..") for value in (0, 2**63, 2**64 - 1)],
     "Hello.durability": [Bad(value, "UNKNOWN_VALUE", "neither FSYNC nor FLUSH") for value in (0, 99, -1)],
+    "Hello.start_id": [Bad(value, "MALFORMED", "is not of") for value in ("a b", "x" * MEGABYTE)],
+    "Hello.begin_at_head": AnyValue("nothing of before is told, whatever the cursor"),
     "Hello.last_broker_seq": AnyValue("a cursor beyond the head gets nothing, and the head: the EMS judges"),
     "Hello.more_open_refs": AnyValue("they follow, and nothing is answered before they do"),
     "BrokerRequest.open_refs": AnyValue("its fields have rows; without a hello that announced it, out of sequence"),

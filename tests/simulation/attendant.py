@@ -98,7 +98,7 @@ class Attendant:
         self.view = opening.view
         self._cancel_after_seconds = opening.cancel_after_seconds
         context = cast(Any, SimpleNamespace(write=None))
-        nothing, prices = cast(Any, None), cast(Any, SimpleNamespace(first_price=_no_wait))
+        nothing, prices = cast(Any, None), cast(Any, SimpleNamespace(first_prices=_no_wait))
         self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, prices, PRINCIPAL)
         self._trade._client_id = self.view.client_id
         host.returned(self.view.client_id)

@@ -411,7 +411,7 @@ class EmsMachine(RuleBasedStateMachine):
                 assert state.cancel_stage is CancelStage.NONE or state.modify_stashed is None, "a cancel discards it"
             else:
                 assert state.leaves_qty == 0
-                assert state.in_doubt is InDoubt.NONE
+                assert state.in_doubt is InDoubt.NONE or state.may_revive
                 for_good = not state.may_revive
                 assert state.cancel_stage is not CancelStage.STASHED or not for_good, "who asked for a cancel has heard"
                 assert state.modify_stashed is None or not for_good, "who asked for a modify has heard"

@@ -9,7 +9,15 @@ import grpc
 from pitline.broker.v1.capabilities_pb2 import Capabilities
 from pitline.broker.v1.request_pb2 import BrokerRequest, Hello, NewOrder, ReportKind
 from pitline.types.v1.instrument_pb2 import Instrument
-from pitline.types.v1.order_pb2 import ORD_TYPE_LIMIT, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_GTD
+from pitline.types.v1.order_pb2 import (
+    ORD_TYPE_LIMIT,
+    ORD_TYPE_STOP,
+    ORD_TYPE_STOP_LIMIT,
+    ORD_TYPE_TRAILING_STOP,
+    SIDE_BUY,
+    SIDE_SELL,
+    TIME_IN_FORCE_GTD,
+)
 from pitline.types.v1.reason_pb2 import (
     REASON_EXPIRED,
     REASON_LOT_SIZE,
@@ -51,11 +59,14 @@ def request_fault(request: BrokerRequest, *, attached: bool, announced: bool) ->
     return None
 
 
+_STOPS = (ORD_TYPE_STOP, ORD_TYPE_STOP_LIMIT, ORD_TYPE_TRAILING_STOP)
+
+
 def order_fault(
     asked: NewOrder, declared: Capabilities, instruments: Sequence[Instrument], accounts: Sequence[str]
 ) -> Reason.ValueType | None:
     """Why an order is rejected; None when it is not."""
-    is_limit, is_gtd = asked.ord_type == ORD_TYPE_LIMIT, asked.time_in_force == TIME_IN_FORCE_GTD
+    is_limit, is_gtd = asked.ord_type in (ORD_TYPE_LIMIT, ORD_TYPE_STOP_LIMIT), asked.time_in_force == TIME_IN_FORCE_GTD
     instrument = next((each for each in instruments if each.key.symbol == asked.symbol), None)
     if instrument is None:
         return REASON_UNKNOWN_SYMBOL
