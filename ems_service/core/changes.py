@@ -28,8 +28,8 @@ def cancel_requested(
 
 def holds_up_cancels(state: OrderState) -> bool:
     """A cancel has to wait: for the ack, or for the answer to a modify, unless that is in doubt."""
-    if state.status is OrderStatus.PENDING_NEW:
-        return True
+    if state.status is OrderStatus.PENDING_NEW or state.may_revive:
+        return True  # of what is filled nothing can be canceled, until it is known whether a raise was taken
     return state.modify_sent is not None and state.in_doubt is not InDoubt.MODIFY
 
 

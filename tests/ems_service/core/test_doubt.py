@@ -328,3 +328,14 @@ def test_a_modify_that_is_not_answered_after_the_last_fill_is_asked_about_and_in
     assert [line.split()[0] for line in said] == ["doubt_resolved", "modify_rejected", "cancel_rejected"]
     assert (core.order("A").state.status, core.order("A").state.may_revive) == (OrderStatus.FILLED, False)
     assert not any(core.state.waits["paper"].stages)
+
+
+def test_a_cancel_of_what_is_filled_waits_for_the_raise_that_is_in_doubt() -> None:
+    core = connected()
+    core.buy("A")
+    core.ack("A")
+    core.modify("A", qty="2")
+    core.fill("A", "1")
+    for attempt in (1, 1, 2):
+        core.silent_for(attempt)
+    assert core.cancel("A") == ["cancel_stashed A: FILLED 1+0 avg 100 cancel STASHED in doubt MODIFY"]
