@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ems_service.convert import broker
+from ems_service.convert import hello
 from pitline.broker.v1.request_pb2 import BrokerRequest, RequestHeartbeat
 from support.broker_dialog import BrokerDialog
 from support.lines import lines
@@ -43,7 +43,7 @@ async def test_an_ems_that_owes_heartbeats_and_is_silent_gives_its_place_to_anot
 async def test_open_refs_that_do_not_fit_one_message_come_in_several(
     on_sim: SimStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "OPEN_REFS_MAX", 2)
+    monkeypatch.setattr(hello, "OPEN_REFS_MAX", 2)
     sim, desk = on_sim.sim, on_sim.desk
     async with desk.client("A") as a:
         await a.opened()
