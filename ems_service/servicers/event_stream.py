@@ -84,7 +84,7 @@ class EventStream:
         self.ended_on_purpose = reason != reason_pb2.REASON_HEARTBEAT_MISSED
         self._publisher.unsubscribe(self)
         if status is not None and not self.ended_on_purpose:
-            self._out.end(status)  # who is silent may not read either
+            self._out.end_soon(status)
         else:
             self._out.end_after_queued(status)
 

@@ -45,6 +45,17 @@ async def test_stream_ended_after_what_is_queued_sends_that_first() -> None:
     assert peer.messages == [b"a"]
 
 
+@pytest.mark.parametrize("reads", [True, False])
+async def test_stream_ended_soon_sends_what_is_queued_to_a_peer_that_reads(reads: bool) -> None:
+    peer = Peer(takes=reads)
+    out = Outbound(peer.write, 1_000)
+    out.put(b"a")
+    out.end_soon(DOWN)
+    with pytest.raises(Refused, match="SHUTTING_DOWN"):
+        await out.run()
+    assert peer.messages == [b"a"] * reads
+
+
 async def test_stream_ended_in_order_raises_nothing() -> None:
     peer = Peer()
     out = Outbound(peer.write, 1_000)

@@ -14,6 +14,9 @@ import grpc
 from pitline_rpc.batch import BatchWriter
 from pitline_rpc.status import Refused
 
+FAREWELL_SECONDS = 0.25
+"""How long a peer that has been silent is given to take what is queued: it may not read either."""
+
 LAST_WORDS_SECONDS = 0.5
 """How long a stream that cannot be written any more is still read: how the peer ended it says more than that."""
 
@@ -70,6 +73,11 @@ class Outbound:
         if not self.is_ended:
             self._status = status
         self._writer.close()
+
+    def end_soon(self, status: Refused) -> None:
+        """End the stream with this status when what is queued is sent, and after `FAREWELL_SECONDS` in any case."""
+        self.end_after_queued(status)
+        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._cut.set)
 
     def end_too_slow(self) -> None:
         """End the stream, at once, because its peer does not take what is sent."""
