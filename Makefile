@@ -28,7 +28,7 @@ demo: $(READY)
 	@$(BIN)/python clients/demo/run.py --market "$(MARKET)"
 
 test: $(READY)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 chaos: $(READY)
 	@PYTHONPATH=tests GRPC_VERBOSITY=ERROR GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m chaos --kills $(KILLS) --seed $(or $(SEED),1)
