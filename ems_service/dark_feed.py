@@ -1,7 +1,8 @@
 """The prices that dark orders and alerts wait for, and that orders are routed by: a watcher of the feeds within the
 EMS, so that they fire with no client attached.
 
-Told by the engine which instruments have orders that wait; puts each change of those markets into the engine.
+Told by the engine which instruments have orders that wait; puts each change of those markets into the engine, but for
+ticks at which nothing happens (`core/quiet.py`).
 Invariant: an instrument's feed is held as long as an order waits for its prices.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from ems_service.convert.tick import to_input
+from ems_service.convert.tick import passes, to_input
 from ems_service.core.family import TRIGGERED
 from ems_service.core.inputs import Cause, FeedChanged, Submit, SubmitGroup
 from ems_service.core.state import State
@@ -107,7 +108,7 @@ class DarkFeed:
         taker = self._held.get(instrument)
         if taker is None:
             broker, symbol = instrument
-            taker = self._held[instrument] = _Taker(broker, self._engine)
+            taker = self._held[instrument] = _Taker(broker, symbol, self._engine)
             self._feeds[broker].watch(symbol, taker)
         return taker
 
@@ -126,9 +127,11 @@ def _brokers_up(state: State) -> frozenset[str]:
 
 
 class _Taker:
-    """Puts the updates of one instrument into the engine. `users` want it beside the orders that wait."""
+    """Puts the updates of one instrument into the engine, but for quiet ticks. `users` want it beside the orders that
+    wait.
+    """
 
-    def __init__(self, broker: str, engine: Engine) -> None:
+    def __init__(self, broker: str, symbol: str, engine: Engine) -> None:
         self.users = 0
         self.priced, self.quoted, self.traded = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._blind = False
@@ -136,9 +139,14 @@ class _Taker:
         self._ended_seconds = -BLIND_ENDS_SECONDS
         self._broker = broker
         self._engine = engine
+        self._quiet = engine.quiet(broker, symbol)
 
     def see(self, update: market_pb2.MarketUpdate) -> None:
-        """What happened, into the engine; never waits."""
+        """What happened, into the engine; never waits. A tick at which nothing happens passes by, unless inputs wait
+        that come before it.
+        """
+        if self._engine.idle and passes(self._quiet, update):
+            return  # and the first price was no such tick: whoever waits for it has been told
         given = to_input(self._broker, update)
         if given is None:
             return

@@ -21,6 +21,7 @@ from ems_service.core.group import GroupKey
 from ems_service.core.inputs import Cause, Input, TimePassed
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage
+from ems_service.core.quiet import Quiet
 from ems_service.core.state import State
 from ems_service.core.values import OrderStatus
 from ems_service.core.venues import instruments
@@ -133,6 +134,15 @@ class Engine:
         seen: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.look(look, partial(_settle, seen))
         return await seen
+
+    @property
+    def idle(self) -> bool:
+        """Every input that was put is decided: what is compared with the state now comes after all of them."""
+        return not self._inbox
+
+    def quiet(self, broker: str, symbol: str) -> Quiet:
+        """What ticks of an instrument are compared with; to be asked only while the engine is idle."""
+        return Quiet(self._state.dark.book(broker, symbol), self.market.prices_of(broker, symbol))
 
     async def room(self) -> None:
         """Wait until the inbox has room. Clients' streams wait here before they read on; brokers' never do."""

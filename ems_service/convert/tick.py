@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from ems_service.convert.scalars import member, time_ns
 from ems_service.core.inputs import Cause, FeedChanged, Ticked
+from ems_service.core.quiet import Quiet
 from ems_service.core.values import FeedState
 from pitline.types.v1 import market_pb2
 from pitline_rpc.decimals import DecimalError, parse
@@ -37,6 +38,23 @@ def to_input(broker: str, update: market_pb2.MarketUpdate) -> Ticked | FeedChang
             return FeedChanged(_CAUSE, broker, symbol, state)
         case _:
             return None
+
+
+def passes(quiet: Quiet, update: market_pb2.MarketUpdate) -> bool:
+    """An update is a tick at which nothing happens, and the market has moved by it; no tick, or one for `to_input`, is
+    not.
+    """
+    if update.snapshot:
+        return False
+    kind = update.WhichOneof("change")
+    if kind == "trade":
+        last = _positive(update.trade.price)
+        return last is not None and quiet.traded(last, time_ns(update.market_time))
+    if kind == "quote":
+        quote = update.quote
+        sizes = _positive(quote.bid_qty), _positive(quote.ask_qty)
+        return quiet.quoted(_positive(quote.bid_px), _positive(quote.ask_px), *sizes, time_ns(update.market_time))
+    return False
 
 
 def _positive(text: str) -> Decimal | None:

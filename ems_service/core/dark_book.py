@@ -1,7 +1,7 @@
 """Where dark orders and alerts wait: by instrument, by the prices that they watch, and by direction, nearest first.
 
-Kept by the fold, looked at by `firing.py`. Invariant: an order is here exactly while its status is DARK. A tick that
-fires nothing costs one comparison with the nearest triggers; adding and removing cost O(log n).
+Kept by the fold, looked at by `firing.py` and `quiet.py`. Invariant: an order is here exactly while its status is DARK.
+A tick that fires nothing costs one comparison with the nearest triggers; adding and removing cost O(log n).
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def watched(terms: Terms) -> tuple[str, ...]:
 
 
 class Reach:
-    """What watches one price: nothing fires while `down` < price < `up`."""
+    """What watches one price: while `down` < price < `up` nothing fires, and no trailing stop follows."""
 
     __slots__ = ("down", "downward", "falling", "rising", "up", "upward")
 
@@ -73,13 +73,15 @@ class Reach:
             self.measure()
 
     def measure(self) -> None:
-        """Find the nearest triggers anew."""
+        """Find the nearest triggers anew, and the prices beyond which a trailing stop follows."""
         self.up = min((ladder[0][0] for ladder in self.upward if ladder), default=UNREACHED)
         self.down = max((ladder[0][0].copy_negate() for ladder in self.downward if ladder), default=-UNREACHED)
         if self.rising is not None:
             self.up = min(self.up, self.rising.nearest)
+            self.down = max(self.down, self.rising.first_to_follow)
         if self.falling is not None:
             self.down = max(self.down, self.falling.nearest.copy_negate())
+            self.up = min(self.up, self.falling.first_to_follow.copy_negate())
 
 
 def _up_to(ladder: "SortedList[Entry]", bound: Decimal) -> Iterator[Entry]:
@@ -130,17 +132,6 @@ class InstrumentBook:
         self._ladder(prices, up).remove((trigger_px if up else trigger_px.copy_negate(), order.number, order))
         for price in prices:
             self._reach(price).left(trigger_px, up=up)
-
-    def is_quiet(self, bid: Decimal | None, ask: Decimal | None, last: Decimal | None) -> bool:
-        """Nothing waits for any of these prices, None being none: two comparisons with what is nearest, for each."""
-        reach = self.last
-        if last is not None and not reach.down < last < reach.up:
-            return False
-        reach = self.bid
-        if bid is not None and not reach.down < bid < reach.up:
-            return False
-        reach = self.ask
-        return ask is None or reach.down < ask < reach.up
 
     def follow(self, price: Decimal, tick: Decimal) -> None:
         """A trade moves the marks of trailing stops."""
@@ -202,9 +193,11 @@ def _place(order: Order) -> tuple[tuple[str, ...], bool, Decimal]:
 class DarkBook:
     """All that waits here. `turns` counts how often an instrument came to have orders or to have none."""
 
-    __slots__ = ("books", "expiring", "trailing", "turns")
+    __slots__ = ("_all", "books", "expiring", "trailing", "turns")
 
     def __init__(self) -> None:
+        self._all: dict[tuple[str, str], InstrumentBook] = {}
+        """Those of instruments that have none any more too: an instrument keeps its book."""
         self.books: dict[tuple[str, str], InstrumentBook] = {}
         """By (broker, symbol); of instruments that have orders."""
         self.trailing: dict[tuple[str, str], InstrumentBook] = {}
@@ -229,12 +222,19 @@ class DarkBook:
         book = self.books.get((order.broker, order.terms.symbol))
         return book is not None and order.number in book.orders
 
+    def book(self, broker: str, symbol: str) -> InstrumentBook:
+        """That of an instrument, always the same one, whether orders wait in it or not."""
+        book = self._all.get((broker, symbol))
+        if book is None:
+            book = self._all[broker, symbol] = InstrumentBook()
+        return book
+
     def add(self, order: Order) -> None:
         """The order waits from now on."""
         instrument = (order.broker, order.terms.symbol)
         book = self.books.get(instrument)
         if book is None:
-            book = self.books[instrument] = InstrumentBook()
+            book = self.books[instrument] = self.book(*instrument)
             self.turns += 1
         book.add(order)
         if order.terms.trail is not None:

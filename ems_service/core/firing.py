@@ -48,7 +48,7 @@ def ticked(state: State, tick: inputs.Ticked, market: Market, now_ns: int) -> De
     """
     book = state.dark.books.get((tick.broker, tick.symbol))
     bid, ask, last = tick.bid, tick.ask, tick.last
-    if book is None or book.is_quiet(bid, ask, last):
+    if book is None:
         return []
     fired: list[tuple[Order, Decimal]] = []
     if not tick.crossed:

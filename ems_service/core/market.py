@@ -58,12 +58,14 @@ class Offer:
 
 @dataclass(slots=True)
 class Prices:
-    """The last prices of an instrument; None where there is none. `market_time_ns` is that of the newest."""
+    """The last prices of an instrument; None where there is none, as before anything came. `market_time_ns` is that of
+    the newest.
+    """
 
     bid: Decimal | None = None
     ask: Decimal | None = None
     last: Decimal | None = None
-    state: FeedState = FeedState.FRESH
+    state: FeedState = FeedState.DOWN
     market_time_ns: int = 0
     bid_qty: Decimal | None = None
     """Displayed at the bid; None where that is not told."""
@@ -103,11 +105,16 @@ class Market:
     venues: dict[str, VenueChoice] = field(default_factory=dict[str, VenueChoice])
     """By broker name, where something was chosen for it."""
 
+    def prices_of(self, broker: str, symbol: str) -> Prices:
+        """Those of an instrument, always the same object."""
+        prices = self.prices.get((broker, symbol))
+        if prices is None:
+            prices = self.prices[broker, symbol] = Prices()
+        return prices
+
     def move(self, tick: Ticked) -> None:
         """Take the prices of a tick; of a crossed quote none, for one of its sides is wrong."""
-        prices = self.prices.get((tick.broker, tick.symbol))
-        if prices is None:
-            prices = self.prices[tick.broker, tick.symbol] = Prices()
+        prices = self.prices_of(tick.broker, tick.symbol)
         prices.market_time_ns = tick.market_time_ns
         if prices.state is not FeedState.HALTED:  # something came: the feed is neither silent nor lost
             prices.state = FeedState.FRESH
@@ -122,7 +129,7 @@ class Market:
 
     def turn(self, change: FeedChanged) -> None:
         """Take the state of a feed; prices of before its loss are none."""
-        prices = self.prices.setdefault((change.broker, change.symbol), Prices())
+        prices = self.prices_of(change.broker, change.symbol)
         prices.state = change.state
         if change.state is FeedState.DOWN:
             prices.bid = prices.ask = prices.last = None

@@ -74,6 +74,11 @@ class TrailLadder:
         return self._nearest[0][0] if self._nearest else UNREACHED
 
     @property
+    def first_to_follow(self) -> Decimal:
+        """The signed price below which a mark moves: that of the mark which is left first."""
+        return self._steps.keys()[-1] if self._steps else -UNREACHED
+
+    @property
     def has_untold(self) -> bool:
         """Some mark is ahead of what is journaled."""
         return bool(self._untold)

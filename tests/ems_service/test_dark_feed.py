@@ -1,10 +1,14 @@
 """What the engine is told of markets that orders wait for."""
 
+from decimal import Decimal
 from typing import cast
 
 import pytest
 
 from ems_service.core.inputs import FeedChanged, Input
+from ems_service.core.market import Market
+from ems_service.core.quiet import Quiet
+from ems_service.core.state import State
 from ems_service.core.values import FeedState
 from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Engine
@@ -14,8 +18,16 @@ from support.waiting import eventually
 
 
 class _Engine:
+    """As busy as the test says."""
+
+    idle = True
+
     def __init__(self) -> None:
         self.given: list[Input] = []
+        self.state, self.market = State("JOURNAL"), Market()
+
+    def quiet(self, broker: str, symbol: str) -> Quiet:
+        return Quiet(self.state.dark.book(broker, symbol), self.market.prices_of(broker, symbol))
 
     def put(self, given: Input) -> None:
         self.given.append(given)
@@ -61,3 +73,28 @@ async def test_what_has_stayed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     await eventually(told, "the return is told")
     assert desk.told()[3:] == [(fresh, False), (fresh, True)]
+
+
+def a_trade(price: str, *, snapshot: bool = False) -> MarketUpdate:
+    update = MarketUpdate(snapshot=snapshot)
+    update.key.symbol, update.trade.price = "X-USD", price
+    return update
+
+
+async def test_a_quiet_tick_is_no_input_unless_others_wait_that_come_before_it() -> None:
+    desk = _Desk()
+    see, prices = desk.feed.watcher.see, desk.engine.market.prices["paper", "X-USD"]  # pyright: ignore
+    see(a_trade("99"))
+    assert len(desk.engine.given) == 1, "the first price: somebody may wait for it"
+    prices.state, prices.last = FeedState.FRESH, Decimal(99)
+    see(a_trade("99", snapshot=True))
+    assert len(desk.engine.given) == 2, "how it stood is no tick"
+    see(a_trade("100"))
+    assert (len(desk.engine.given), prices.last) == (2, 100)
+    desk.engine.idle = False
+    see(a_trade("101"))
+    assert (len(desk.engine.given), prices.last) == (3, 100)
+    desk.engine.idle = True
+    desk.engine.state.dark.book("paper", "X-USD").last.came(Decimal(102), up=True)
+    see(a_trade("102"))
+    assert (len(desk.engine.given), prices.last) == (4, 100), "it fires"

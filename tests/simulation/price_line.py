@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ems_service.core.inputs import Cause, FeedChanged, Input, Ticked
+from ems_service.core.quiet import Quiet
 from ems_service.core.values import FeedState
 from paper_broker.core.feed import BookSet, Halted, MarketChange, Opened, Printed
 from simulation.schedule import MILLISECOND_NS
@@ -100,10 +101,23 @@ class PriceLine:
     def _put(self, given: Input) -> None:
         late_ns = self._host.schedule.between(0, 20 * MILLISECOND_NS)
         self._last_due_ns = max(self._last_due_ns + 1, self._now_ns() + late_ns)
-        self._host.at(self._last_due_ns, lambda: self._host.engine.put(given))
+        self._host.at(self._last_due_ns, lambda: self._arrives(given))
+
+    def _arrives(self, given: Input) -> None:
+        engine = self._host.engine
+        if not (isinstance(given, Ticked) and engine.idle and _passes(engine.quiet(given.broker, given.symbol), given)):
+            engine.put(given)
 
     def _now_ns(self) -> int:
         return self._host.schedule.now_ns
+
+
+def _passes(quiet: Quiet, tick: Ticked) -> bool:
+    if tick.snapshot:
+        return False
+    if tick.last is not None:
+        return quiet.traded(tick.last, tick.market_time_ns)
+    return quiet.quoted(tick.bid, tick.ask, tick.bid_qty, tick.ask_qty, tick.market_time_ns)
 
 
 def _px(ticks: int) -> Decimal:
