@@ -58,7 +58,8 @@ class BrokerLink:
     def __init__(self, name: str, address: str, caller: Caller, engine: Engine) -> None:
         self.name = name
         self.address = address
-        self.instruments: list[instrument_pb2.Instrument] = []
+        self.instruments: dict[str, instrument_pb2.Instrument] = {}
+        """By symbol; none before it was reached for the first time."""
         self.build = ""
         self.connects = 0
         self.text = "not connected yet"
@@ -135,7 +136,7 @@ class BrokerLink:
             stub = broker_service_pb2_grpc.BrokerServiceStub(channel)
             self.instruments = await _instruments(stub, self.name)
             found = await self._engine.read(lambda state: known(state, self.name))
-            dialogue = Dialogue(self.name, self._caller.durability, found, self.instruments)
+            dialogue = Dialogue(self.name, self._caller.durability, found, list(self.instruments.values()))
             call = stream_stream(channel, _TRADES, broker_service_pb2.TradesResponse)()
             for message in found.hello(self._caller):
                 await call.write(message)
@@ -224,8 +225,10 @@ class BrokerLink:
         _log.info("broker_up", broker=self.name, address=self.address, connects=self.connects, venue=venue.state.name)
 
 
-async def _instruments(stub: broker_service_pb2_grpc.BrokerServiceStub, broker: str) -> list[instrument_pb2.Instrument]:
-    """All instruments of a broker, its name filled in."""
+async def _instruments(
+    stub: broker_service_pb2_grpc.BrokerServiceStub, broker: str
+) -> dict[str, instrument_pb2.Instrument]:
+    """All instruments of a broker by symbol, its name filled in."""
     found: list[instrument_pb2.Instrument] = []
     request = broker_service_pb2.ListInstrumentsRequest()
     while True:
@@ -236,7 +239,7 @@ async def _instruments(stub: broker_service_pb2_grpc.BrokerServiceStub, broker: 
         request.page_token = page.next_page_token
     for instrument in found:
         instrument.key.broker = broker
-    return found
+    return {instrument.key.symbol: instrument for instrument in found}
 
 
 def _in_words(error: BaseException) -> str:

@@ -83,14 +83,34 @@ FEED_STALE_SECONDS = 10.0
 FEED_LOOK_SECONDS = 0.5
 """Time between looks for markets that fell silent."""
 
-BARS_KEPT_MAX = 10_000
-"""Complete bars kept of a market and length while it is subscribed to, a few MB. Beyond it the oldest are dropped."""
+BARS_KEPT_MAX = 3_600
+"""Complete bars kept of a market and length while it is subscribed to, an hour of seconds and half a MB. Beyond it the
+oldest are dropped.
+"""
+
+BARS_LINGER_SECONDS = 60.0
+"""Time that bars go on being built when nobody wants them any more, so that who lost its stream finds them whole. What
+was built is kept for longer: until its place is needed, or the market is not subscribed to any more.
+"""
+
+BAR_LENGTHS_BUILT_MAX = 32
+"""Lengths of bars of one market, whoever wants them: each costs some 25 µs on every trade. Beyond it a consumer that
+wants another is refused, once nobody's have been forgotten.
+"""
+
+MARKET_BACK_SECONDS = 10.0
+"""A market that tells only times so much before its latest, for so long, has begun again at an earlier time. What comes
+late now and then is only late.
+"""
 
 BAR_SECONDS_MAX = 86_400
 """Longest bar, a day. Beyond it: refused."""
 
 BAR_LENGTHS_MAX = 16
 """Lengths of bars in one subscription: each costs on every trade. Beyond it: refused."""
+
+BAR_LENGTHS_REQUEST_MAX = 1_000
+"""The same in all subscriptions of a request together: one of each market that it may name. Beyond it: refused."""
 
 BARS_PAGE_DEFAULT = 1_000
 BARS_PAGE_MAX = 10_000

@@ -5,10 +5,11 @@ its length since 1970, UTC; without a trade there is no bar. Only intervals that
 that was told once never changes; a trade that comes later than that counts for none.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, islice
 
 from paper_broker.core.feed import Printed
 from paper_broker.limits import HISTORY_SECONDS_MAX
@@ -50,12 +51,24 @@ class History:
             _join(last, Traded(start_ns, px, px, px, px, lots, 1))
 
     def bars(self, symbol: str, interval_ns: int, start_ns: int, end_ns: int) -> Iterator[Traded]:
-        """What begins in [start, end) and is over by `end`, oldest first. `interval_ns` is whole seconds."""
-        seconds = self._seconds.get(symbol, ())
-        found = (each for each in seconds if start_ns <= _start(each, interval_ns) and each.start_ns < end_ns)
+        """What begins in [start, end) and is over by `end`, oldest first. `interval_ns` is whole seconds. An interval
+        whose first trades were dropped is none.
+        """
+        seconds = self._seconds.get(symbol)
+        if not seconds:
+            return
+        if len(seconds) == seconds.maxlen:
+            start_ns = max(start_ns, seconds[0].start_ns)
+        first_ns = -(-start_ns // interval_ns) * interval_ns
+        found = islice(seconds, bisect_left(seconds, first_ns, key=_begins), None)
         for begins_ns, within in groupby(found, lambda each: _start(each, interval_ns)):
-            if begins_ns + interval_ns <= end_ns:
-                yield _whole(begins_ns, within)
+            if begins_ns + interval_ns > end_ns:
+                return
+            yield _whole(begins_ns, within)
+
+
+def _begins(traded: Traded) -> int:
+    return traded.start_ns
 
 
 def _start(traded: Traded, interval_ns: int) -> int:

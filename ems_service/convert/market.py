@@ -1,27 +1,23 @@
-"""Market data at the border: bars for the wire, books cut to a depth. Called by the feeds."""
+"""Market data at the border: trades and bars, books cut to a depth. Called by the feeds."""
 
-from ems_service.convert.scalars import set_time, time_ns
-from ems_service.core.bars import Bar, BarBuilder
+from decimal import Decimal
+
+from ems_service.convert.scalars import positive_or_none, set_time
+from ems_service.core.bars import Bar
 from pitline.types.v1 import market_pb2
-from pitline_rpc.decimals import canonical, parse
+from pitline_rpc.decimals import canonical
 
 
-def bars_after(builder: BarBuilder, update: market_pb2.MarketUpdate) -> list[Bar]:
-    """What an update of a market does to the bars of one length: one that is complete by it, the one so far.
-
-    Raises DecimalError for a trade whose numbers are none.
-    """
-    if not update.HasField("market_time"):
-        return []
-    now_ns = time_ns(update.market_time)
-    changed = [builder.reach(now_ns)]
-    if update.HasField("trade"):
-        changed.append(builder.take(now_ns, parse(update.trade.price), parse(update.trade.qty)))
-    return [bar for bar in changed if bar is not None]
+def traded(update: market_pb2.MarketUpdate) -> tuple[Decimal, Decimal] | None:
+    """Price and quantity of a trade, both > 0; None: it is none, or says none that a market can have."""
+    if not update.HasField("trade"):
+        return None
+    price, qty = positive_or_none(update.trade.price), positive_or_none(update.trade.qty)
+    return None if price is None or qty is None else (price, qty)
 
 
 def bar(given: Bar) -> market_pb2.Bar:
-    """A bar on the wire."""
+    """A bar on the wire. Raises DecimalError for a volume of more digits than can be told."""
     message = market_pb2.Bar(
         interval_seconds=given.interval_seconds,
         open_px=canonical(given.open_px),
@@ -31,6 +27,7 @@ def bar(given: Bar) -> market_pb2.Bar:
         volume=canonical(given.volume),
         trade_count=given.trade_count,
         complete=given.complete,
+        after_gap=given.after_gap,
     )
     set_time(message.start_time, given.start_ns)
     return message

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ems_service.core.values import Money
 from ems_service.limits import REFILLS_MAX
 from pitline.types.v1 import money_pb2
-from pitline_rpc.decimals import CACHE_SIZE, canonical, parse
+from pitline_rpc.decimals import CACHE_SIZE, DecimalError, canonical, parse
 
 Enum = TypeVar("Enum", bound=IntEnum)
 T = TypeVar("T")
@@ -70,6 +70,15 @@ number = lru_cache(CACHE_SIZE)(parse)
 def number_or_none(text: str) -> Decimal | None:
     """An optional number; None for empty."""
     return number(text) if text else None
+
+
+def positive_or_none(text: str) -> Decimal | None:
+    """A price or quantity > 0; None where there is none, or none that a market can have."""
+    try:
+        value = parse(text) if text else None
+    except DecimalError:
+        return None
+    return value if value is not None and value > 0 else None
 
 
 def set_money(message: money_pb2.Money, value: Money) -> None:

@@ -4,14 +4,11 @@ Called by `dark_feed.py` for the instruments that somebody waits for. What does 
 cannot be read is none.
 """
 
-from decimal import Decimal
-
-from ems_service.convert.scalars import member, time_ns
+from ems_service.convert.scalars import member, positive_or_none, time_ns
 from ems_service.core.inputs import Cause, FeedChanged, Ticked
 from ems_service.core.quiet import Quiet
 from ems_service.core.values import FeedState
 from pitline.types.v1 import market_pb2
-from pitline_rpc.decimals import DecimalError, parse
 
 _CAUSE = Cause()
 """Of every tick: nobody reads more of it."""
@@ -23,11 +20,11 @@ def to_input(broker: str, update: market_pb2.MarketUpdate) -> Ticked | FeedChang
     match update.WhichOneof("change"):
         case "quote":
             quote = update.quote
-            bid, ask = _positive(quote.bid_px), _positive(quote.ask_px)
+            bid, ask = positive_or_none(quote.bid_px), positive_or_none(quote.ask_px)
             where = (_CAUSE, broker, symbol, bid, ask, None, time_ns(update.market_time), update.snapshot)
-            return Ticked(*where, _positive(quote.bid_qty), _positive(quote.ask_qty))
+            return Ticked(*where, positive_or_none(quote.bid_qty), positive_or_none(quote.ask_qty))
         case "trade":
-            last = _positive(update.trade.price)
+            last = positive_or_none(update.trade.price)
             if last is None:
                 return None
             return Ticked(_CAUSE, broker, symbol, None, None, last, time_ns(update.market_time), update.snapshot)
@@ -48,19 +45,10 @@ def passes(quiet: Quiet, update: market_pb2.MarketUpdate) -> bool:
         return False
     kind = update.WhichOneof("change")
     if kind == "trade":
-        last = _positive(update.trade.price)
+        last = positive_or_none(update.trade.price)
         return last is not None and quiet.traded(last, time_ns(update.market_time))
     if kind == "quote":
         quote = update.quote
-        sizes = _positive(quote.bid_qty), _positive(quote.ask_qty)
-        return quiet.quoted(_positive(quote.bid_px), _positive(quote.ask_px), *sizes, time_ns(update.market_time))
+        sizes = positive_or_none(quote.bid_qty), positive_or_none(quote.ask_qty)
+        return quiet.quoted(positive_or_none(quote.bid_px), positive_or_none(quote.ask_px), *sizes, time_ns(update.market_time))
     return False
-
-
-def _positive(text: str) -> Decimal | None:
-    """A price or quantity > 0; None where there is none, or none that a market can have."""
-    try:
-        value = parse(text) if text else None
-    except DecimalError:
-        return None
-    return value if value is not None and value > 0 else None

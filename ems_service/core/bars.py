@@ -1,7 +1,8 @@
 """Bars: the trades of one interval of market time in seven numbers.
 
 An interval is [start, start + length); starts are whole multiples of the length since 1970, UTC. An interval without a
-trade has no bar. Built trade by trade by the feeds. Invariant: a complete bar never changes, and no trade counts twice.
+trade has no bar. Built trade by trade by the feeds. Invariant: a complete bar never changes, and holds every trade of
+its interval, each once.
 """
 
 from dataclasses import dataclass, replace
@@ -26,11 +27,15 @@ class Bar:
     close_px: Decimal
     volume: Decimal
     trade_count: int
+    after_gap: bool = False
+    """Not all is known of what was traded between the bar before and this one."""
     complete: bool = False
 
 
 class BarBuilder:
-    """Builds the bars of one length, from the first whole interval after the first time that it is told."""
+    """Builds the bars of one length, from the first whole interval after the first time that it is told, or is told
+    since it began anew.
+    """
 
     def __init__(self, interval_seconds: int) -> None:
         assert 1 <= interval_seconds <= 86_400, interval_seconds
@@ -38,6 +43,12 @@ class BarBuilder:
         self._length_ns = interval_seconds * SECOND_NS
         self._from_ns: int | None = None
         self._bar: Bar | None = None
+        self._after_gap = True
+
+    def begin_anew(self) -> None:
+        """Trades are missing, or time went back: the bar so far ends here, and the next one tells of a gap."""
+        self._from_ns = self._bar = None
+        self._after_gap = True
 
     def reach(self, time_ns: int) -> Bar | None:
         """The market's time is this now: the bar that is complete by it, once. An earlier time than before is none."""
@@ -58,7 +69,8 @@ class BarBuilder:
         if self._from_ns is None or start_ns < self._from_ns or (bar is not None and start_ns < bar.start_ns):
             return None
         if bar is None:
-            bar = self._bar = Bar(start_ns, self.interval_seconds, price, price, price, price, qty, 1)
+            bar = self._bar = Bar(start_ns, self.interval_seconds, price, price, price, price, qty, 1, self._after_gap)
+            self._after_gap = False
         else:
             bar.high_px, bar.low_px = max(bar.high_px, price), min(bar.low_px, price)
             bar.close_px, bar.volume = price, add(bar.volume, qty)

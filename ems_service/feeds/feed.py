@@ -16,7 +16,6 @@ import grpc.aio
 import structlog
 from google.protobuf.message import Message
 
-from ems_service.core.bars import Bar
 from ems_service.feeds.tap import Tap
 from ems_service.feeds.topic import Topic, Watcher
 from ems_service.limits import (
@@ -70,7 +69,9 @@ class Feed:
         self._wanted = asyncio.Event()
 
     def subscribe(self, symbol: str, tap: Tap) -> None:
-        """The consumer gets how the market stands, and every change from now on. The first opens the upstream."""
+        """The consumer gets how the market stands, and every change from now on. The first opens the upstream. Raises
+        Refused where no more bars can be built; it is to be unsubscribed all the same.
+        """
         topic = self._opened(symbol, tap.wants.depth).topic
         topic.join(tap, self._clock.now_ns())
 
@@ -96,10 +97,10 @@ class Feed:
         for _, upstream in sorted(self._upstreams.items()):
             yield upstream.topic
 
-    def bars(self, symbol: str, interval_seconds: int) -> list[Bar] | None:
+    def bars(self, symbol: str, interval_seconds: int) -> list[market_pb2.Bar] | None:
         """Complete bars that were built for consumers so far, oldest first; None: none ever were."""
         upstream = self._upstreams.get(symbol)
-        return None if upstream is None else upstream.topic.bars(interval_seconds)
+        return None if upstream is None else upstream.topic.bars.kept(interval_seconds)
 
     async def run(self) -> None:
         """Keep the stream open while anybody wants it, until canceled."""

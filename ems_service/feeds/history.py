@@ -6,13 +6,12 @@ from itertools import islice
 import grpc
 import grpc.aio
 
-from ems_service.convert.market import bar
 from ems_service.convert.scalars import set_time, time_ns
-from ems_service.core.bars import Bar
 from ems_service.limits import BROKER_SILENCE_SECONDS_MAX
 from pitline.broker.v1 import broker_service_pb2 as broker_pb
 from pitline.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
 from pitline.ems.v1.market_data_service_pb2 import ListBarsResponse
+from pitline.types.v1 import market_pb2
 from pitline_rpc.channel import connect
 from pitline_rpc.status import Refused, from_rpc_error
 
@@ -48,11 +47,18 @@ async def bars_of_broker(
     return ListBarsResponse(bars=found.bars, next_page_token=token)
 
 
-def built_bars(bars: Sequence[Bar] | None, start_ns: int, end_ns: int | None, size: int) -> ListBarsResponse | None:
+def built_bars(
+    bars: Sequence[market_pb2.Bar] | None, start_ns: int, end_ns: int | None, size: int
+) -> ListBarsResponse | None:
     """At most `size` of these that begin in [start, end); None: there are none to look among."""
     if bars is None:
         return None
-    among = (each for each in bars if each.start_ns >= start_ns and (end_ns is None or each.start_ns < end_ns))
+    timed = ((time_ns(each.start_time), each) for each in bars)
+    among = ((begins_ns, each) for begins_ns, each in timed if start_ns <= begins_ns and _before(begins_ns, end_ns))
     page = list(islice(among, size + 1))
-    token = str(page[size].start_ns) if len(page) > size else ""
-    return ListBarsResponse(bars=[bar(each) for each in page[:size]], next_page_token=token)
+    token = str(page[size][0]) if len(page) > size else ""
+    return ListBarsResponse(bars=[each for _, each in page[:size]], next_page_token=token)
+
+
+def _before(begins_ns: int, end_ns: int | None) -> bool:
+    return end_ns is None or begins_ns < end_ns

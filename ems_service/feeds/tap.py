@@ -35,11 +35,13 @@ class Wants:
 class Burst:
     """Updates of one market that leave together, encoded once for all who want the same."""
 
-    __slots__ = ("framed", "kinds", "updates")
+    __slots__ = ("framed", "kinds", "missed", "updates")
 
-    def __init__(self, kinds: Sequence[Kind], updates: Sequence[bytes]) -> None:
+    def __init__(self, kinds: Sequence[Kind], updates: Sequence[bytes], missed: Sequence[int] = ()) -> None:
         self.kinds = kinds
         self.updates = updates
+        self.missed = missed or (0,) * len(updates)
+        """That each of them says was missed on its way here."""
         self.framed = frame(updates[0]) if len(updates) == 1 else b"".join([frame(update) for update in updates])
 
 
@@ -121,9 +123,9 @@ class Tap:
         self._stream.forget(self)
 
     def _hold(self, burst: Burst) -> None:
-        for kind, update in zip(burst.kinds, burst.updates, strict=True):
+        for kind, update, missed in zip(burst.kinds, burst.updates, burst.missed, strict=True):
             replaced = self._held.pop(kind, None)  # and in again at the end, so that the latest leaves last
-            self._held[kind] = update, 0 if replaced is None else replaced[1] + 1
+            self._held[kind] = update, missed if replaced is None else replaced[1] + 1 + missed
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

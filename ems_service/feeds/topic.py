@@ -6,16 +6,14 @@ for all who want the same, and everything of one turn leaves in one piece. Invar
 from there on every change.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-from ems_service.convert.market import bar, bars_after, cut
-from ems_service.core.bars import Bar, BarBuilder
+from ems_service.convert.market import cut
+from ems_service.feeds.bars import MarketBars
 from ems_service.feeds.tap import FEED_STATE, Burst, Kind, Tap, Wants
-from ems_service.limits import BARS_KEPT_MAX, FEED_STALE_SECONDS
+from ems_service.limits import FEED_STALE_SECONDS
 from pitline.types.v1 import instrument_pb2, market_pb2
-from pitline_rpc.decimals import DecimalError
 
 _DOWN, _FRESH, _STALE = market_pb2.FEED_STATE_DOWN, market_pb2.FEED_STATE_FRESH, market_pb2.FEED_STATE_STALE
 
@@ -35,17 +33,19 @@ class _Group:
         self.taps: set[Tap] = set()
         self.kinds: list[Kind] = []
         self.updates: list[bytes] = []
+        self.missed: list[int] = []
         self.book: market_pb2.Book | None = None
         """As it was told to them last."""
 
-    def add(self, kind: Kind, update: bytes) -> None:
+    def add(self, kind: Kind, update: bytes, missed: int = 0) -> None:
         self.kinds.append(kind)
         self.updates.append(update)
+        self.missed.append(missed)
 
     def send(self) -> None:
         if self.updates:
-            burst = Burst(self.kinds, self.updates)
-            self.kinds, self.updates = [], []
+            burst = Burst(self.kinds, self.updates, self.missed)
+            self.kinds, self.updates, self.missed = [], [], []
             for tap in self.taps:
                 tap.put(burst)
 
@@ -62,11 +62,12 @@ class Topic:
         self.updates = 0
         self.depth = 0
         """Levels that the broker was asked for."""
+        self.bars = MarketBars()
         self._last: dict[str, market_pb2.MarketUpdate] = {}
         self._watchers: list[Watcher] = []
         self._groups: dict[Wants, _Group] = {}
-        self._builders: dict[int, BarBuilder] = {}
-        self._bars: dict[int, deque[Bar]] = {}
+        self._groups_of_bars: dict[int, list[_Group]] = {}
+        """Who wants bars of a length, seconds."""
 
     @property
     def consumers(self) -> int:
@@ -85,23 +86,29 @@ class Topic:
         self._watchers.remove(watcher)
 
     def join(self, tap: Tap, now_ns: int) -> None:
-        """A consumer: it gets the last state, marked as a snapshot, and from now on what it wants."""
-        group = self._groups.setdefault(tap.wants, _Group())
+        """A consumer: it gets the last state, marked as a snapshot, and from now on what it wants. Raises Refused where
+        so many bars cannot be built.
+        """
+        self.bars.want(tap.wants.bars)
+        group = self._groups.get(tap.wants)
+        if group is None:
+            group = self._groups[tap.wants] = _Group()
+            for seconds in tap.wants.bars:
+                self._groups_of_bars.setdefault(seconds, []).append(group)
         group.taps.add(tap)
-        for seconds in tap.wants.bars:
-            if seconds not in self._builders:
-                self._builders[seconds] = BarBuilder(seconds)
-                self._bars[seconds] = deque(maxlen=BARS_KEPT_MAX)
         kinds, updates = zip(*self._standing(group, tap.wants, now_ns), strict=True)
         tap.put(Burst(kinds, updates))
 
     def leave(self, tap: Tap) -> None:
-        """It gets no more."""
+        """It gets no more; nothing happens to who did not join."""
         group = self._groups.get(tap.wants)
-        if group is not None:
-            group.taps.discard(tap)
+        if group is not None and tap in group.taps:
+            group.taps.remove(tap)
+            self.bars.leave(tap.wants.bars)
             if not group.taps:
                 del self._groups[tap.wants]
+                for seconds in tap.wants.bars:
+                    self._groups_of_bars[seconds].remove(group)
         tap.close()
 
     def take(self, update: market_pb2.MarketUpdate, now_s: float, now_ns: int) -> None:
@@ -130,9 +137,9 @@ class Topic:
             encoded = update.SerializeToString()
             for wants, group in self._groups.items():
                 if kind != "trade" or wants.trades:
-                    group.add(kind, encoded)
-        if self._builders and not update.snapshot:
-            self._build_bars(update)
+                    group.add(kind, encoded, update.missed)
+        if not update.snapshot:
+            self._tell_bars(update, now_s)
 
     def send(self) -> None:
         """Hand everything that was taken since to who wants it."""
@@ -140,13 +147,15 @@ class Topic:
             group.send()
 
     def look(self, now_s: float, now_ns: int) -> None:
-        """Time passes: a market that was silent for too long is stale."""
+        """Time passes: a market that was silent for too long is stale, and bars that nobody wants are not built."""
+        self.bars.look(now_s)
         if self.state == _FRESH and self.heard_s is not None and now_s - self.heard_s > FEED_STALE_SECONDS:
             self._turn(_STALE, now_ns)
             self.send()
 
     def lose(self, now_ns: int) -> None:
-        """The broker's stream is lost: no quote is better than one of before the loss."""
+        """The broker's stream is lost: no quote is better than one of before the loss, and no bar than half of one."""
+        self.bars.begin_anew()
         self._last.pop("quote", None)
         self._last.pop("book", None)
         for group in self._groups.values():
@@ -154,11 +163,6 @@ class Topic:
         if self.state != _DOWN:
             self._turn(_DOWN, now_ns)
             self.send()
-
-    def bars(self, interval_seconds: int) -> list[Bar] | None:
-        """The complete bars of one length that were built here, oldest first; None: nobody ever wanted that length."""
-        kept = self._bars.get(interval_seconds)
-        return None if kept is None else list(kept)
 
     def _standing(self, group: _Group, wants: Wants, now_ns: int) -> Iterator[tuple[Kind, bytes]]:
         yield FEED_STATE, self._state_told(now_ns, snapshot=True).SerializeToString()
@@ -175,6 +179,8 @@ class Topic:
         if state == self.state:
             return
         self.state = state
+        if state == _DOWN:
+            self.bars.begin_anew()
         told = self._state_told(now_ns, snapshot=False)
         for watcher in self._watchers:
             watcher.see(told)
@@ -201,24 +207,18 @@ class Topic:
             book, encoded = cuts[wants.depth]
             if group.book != book:
                 group.book = book
-                group.add("book", encoded)
+                group.add("book", encoded, update.missed)
 
-    def _build_bars(self, update: market_pb2.MarketUpdate) -> None:
-        for seconds, builder in self._builders.items():
-            try:
-                changed = [(each, bar(each)) for each in bars_after(builder, update)]
-            except DecimalError:
-                continue  # the trade is passed on as it came; what it says, or adds up to, counts for nothing here
-            for each, encoded_bar in changed:
-                if each.complete:
-                    self._bars[seconds].append(each)
+    def _tell_bars(self, update: market_pb2.MarketUpdate, now_s: float) -> None:
+        for seconds, bar in self.bars.take(update, now_s):
+            groups = self._groups_of_bars.get(seconds)
+            if groups:
                 told = market_pb2.MarketUpdate(
-                    key=self.key, market_time=update.market_time, receive_time=update.receive_time, bar=encoded_bar
+                    key=self.key, market_time=update.market_time, receive_time=update.receive_time, bar=bar
                 )
                 encoded = told.SerializeToString()
-                for wants, group in self._groups.items():
-                    if seconds in wants.bars:
-                        group.add((seconds, each.complete), encoded)
+                for group in groups:
+                    group.add((seconds, bar.complete), encoded)
 
 
 def _as_snapshot(update: market_pb2.MarketUpdate) -> market_pb2.MarketUpdate:

@@ -1,19 +1,20 @@
 """MarketDataService: instruments, quotes from the shared feeds, and bars."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from ems_service.broker_link import BrokerLink
-from ems_service.convert.checks import a_symbol, a_symbol_prefix, a_time, malformed, page_size, page_token, shown
+from ems_service.convert.checks import a_symbol, a_symbol_prefix, a_time, malformed, page_size, page_token, shown, under
 from ems_service.feeds.feed import Feed
 from ems_service.feeds.history import bars_of_broker, built_bars
 from ems_service.feeds.tap import QuoteStream, Tap, Wants
 from ems_service.limits import (
     BAR_LENGTHS_MAX,
+    BAR_LENGTHS_REQUEST_MAX,
     BAR_SECONDS_MAX,
     BARS_PAGE_DEFAULT,
     BARS_PAGE_MAX,
@@ -53,7 +54,8 @@ class Markets(MarketDataServiceServicer):
         size = page_size(request.page_size, "page_size", PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
         after = page_token(request.page_token, "page_token", _PAGE_TOKEN)
         found = sorted(
-            (instrument for link in self._links.values() for instrument in link.instruments), key=_broker_and_symbol
+            (instrument for link in self._links.values() for instrument in link.instruments.values()),
+            key=_broker_and_symbol,
         )
         page = [
             instrument
@@ -76,12 +78,16 @@ class Markets(MarketDataServiceServicer):
             (*self._market(each.key, f"subscriptions[{index}].key"), *_options(each, f"subscriptions[{index}]"))
             for index, each in enumerate(request.subscriptions)
         ]
+        _check_together(request.subscriptions)
         stream = QuoteStream(context.write)
         taps = [(feed, symbol, Tap(stream, wants, throttle_hz)) for feed, symbol, wants, throttle_hz in asked]
         self._open.add(stream)
         try:
-            for feed, symbol, tap in taps:
-                feed.subscribe(symbol, tap)
+            for index, (feed, symbol, tap) in enumerate(taps):
+                try:
+                    feed.subscribe(symbol, tap)
+                except Refused as refused:
+                    raise under(f"subscriptions[{index}]", refused) from None
             await stream.out.run()
         finally:
             self._open.discard(stream)
@@ -119,9 +125,23 @@ class Markets(MarketDataServiceServicer):
         if not self._links[broker].instruments:
             text = f"broker {broker} has not been reached yet"
             raise Refused(grpc.StatusCode.UNAVAILABLE, "BROKER_DOWN", text, field=f"{path}.broker")
-        if all(instrument.key.symbol != symbol for instrument in self._links[broker].instruments):
+        if symbol not in self._links[broker].instruments:
             raise _unknown(f"{symbol} is not known at {broker}", f"{path}.symbol")
         return self._feeds[broker], symbol
+
+
+def _check_together(subscriptions: Sequence[pb.Subscription]) -> None:
+    """Refuse a market that is asked for twice, and too many lengths of bars in all."""
+    found: dict[tuple[str, str], int] = {}
+    for index, each in enumerate(subscriptions):
+        first = found.setdefault((each.key.broker, each.key.symbol), index)
+        if first != index:
+            text = f"subscriptions[{index}].key is {each.key.broker}:{each.key.symbol}, as in subscriptions[{first}]"
+            raise malformed(reason_pb2.REASON_MALFORMED, f"subscriptions[{index}].key", text)
+    lengths = sum(len(each.bar_interval_seconds) for each in subscriptions)
+    if lengths > BAR_LENGTHS_REQUEST_MAX:
+        text = f"subscriptions ask for {lengths} lengths of bars together, more than {BAR_LENGTHS_REQUEST_MAX}"
+        raise malformed(reason_pb2.REASON_TOO_LARGE, "subscriptions", text)
 
 
 def _options(subscription: pb.Subscription, path: str) -> tuple[Wants, float]:

@@ -85,6 +85,18 @@ async def test_stalled_consumer_gets_the_latest_and_the_number_missed(monkeypatc
     running.cancel()
 
 
+async def test_what_was_missed_on_the_way_here_is_counted_too() -> None:
+    screen = Screen()
+    stream = QuoteStream(screen.write)
+    tap = Tap(stream, Wants(), throttle_hz=0.001)
+    updates = [MarketUpdate(quote=Quote(bid_px=str(bid)), missed=missed) for bid, missed in ((1, 2), (2, 0), (3, 4))]
+    encoded = [update.SerializeToString() for update in updates]
+    tap.put(Burst(["quote"] * 3, encoded, [update.missed for update in updates]))
+    stream.out.end_after_queued()
+    await stream.out.run()
+    assert screen.taken == ["quote 3 missed 8"]  # 2 before the first, the first, the second, 4 before the third
+
+
 async def test_throttle_holds_what_comes_too_soon_and_a_turn_of_the_feed_comes_at_once() -> None:
     screen = Screen()
     stream = QuoteStream(screen.write)

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from ems_service.feeds.tap import QuoteStream, Tap, Wants
 from ems_service.feeds.topic import Topic
-from ems_service.limits import FEED_STALE_SECONDS
+from ems_service.limits import BAR_LENGTHS_BUILT_MAX, BARS_LINGER_SECONDS, FEED_STALE_SECONDS, MARKET_BACK_SECONDS
 from pitline.ems.v1.market_data_service_pb2 import QuotesResponse
 from pitline.types.v1.instrument_pb2 import InstrumentKey
 from pitline.types.v1.market_pb2 import (
+    FEED_STATE_DOWN,
     FEED_STATE_FRESH,
     FEED_STATE_HALTED,
     Book,
@@ -17,6 +20,7 @@ from pitline.types.v1.market_pb2 import (
     Quote,
     Trade,
 )
+from pitline_rpc.status import Refused
 
 KEY = InstrumentKey(broker="sim", symbol="X-USD")
 SECOND_NS = 1_000_000_000
@@ -83,7 +87,7 @@ def what(update: MarketUpdate) -> str:
         case "bar":
             bar = update.bar
             prices = f"{bar.open_px} {bar.high_px} {bar.low_px} {bar.close_px}"
-            end = ", complete" if bar.complete else ""
+            end = (", after a gap" if bar.after_gap else "") + (", complete" if bar.complete else "")
             return (
                 f"bar {bar.start_time.seconds}+{bar.interval_seconds}: {prices}, {bar.volume} in {bar.trade_count}{end}"
             )
@@ -103,8 +107,8 @@ def quote(bid: str, ask: str, *, stood: bool = False) -> MarketUpdate:
     return MarketUpdate(quote=Quote(bid_px=bid, ask_px=ask), snapshot=stood)
 
 
-def trade(price: str, qty: str = "1", *, second: float = 0, stood: bool = False) -> MarketUpdate:
-    update = MarketUpdate(trade=Trade(price=price, qty=qty), snapshot=stood)
+def trade(price: str, qty: str = "1", *, second: float = 0, stood: bool = False, missed: int = 0) -> MarketUpdate:
+    update = MarketUpdate(trade=Trade(price=price, qty=qty), snapshot=stood, missed=missed)
     update.market_time.FromNanoseconds(int(second * SECOND_NS))
     return update
 
@@ -178,16 +182,125 @@ async def test_bars_are_built_of_trades_from_the_first_whole_interval_on() -> No
     quoted = quote("98", "99")
     quoted.market_time.FromNanoseconds(40 * SECOND_NS)
     desk.says(quoted)
-    bars = [each for each in await listener.heard() if each.startswith("bar")]
-    assert bars == [
-        "bar 10+10: 100 100 100 100, 2 in 1",
-        "bar 10+10: 100 103 100 103, 3 in 2",
-        "bar 10+10: 100 103 99 99, 3.5 in 3",
-        "bar 10+10: 100 103 99 99, 3.5 in 3, complete",
+    assert await bars_heard(listener) == [
+        "bar 10+10: 100 100 100 100, 2 in 1, after a gap",
+        "bar 10+10: 100 103 100 103, 3 in 2, after a gap",
+        "bar 10+10: 100 103 99 99, 3.5 in 3, after a gap",
+        "bar 10+10: 100 103 99 99, 3.5 in 3, after a gap, complete",
         "bar 20+10: 98 98 98 98, 1 in 1",
         "bar 20+10: 98 98 98 98, 1 in 1, complete",
     ]
-    built = desk.topic.bars(10)
-    assert built is not None
-    assert [bar.start_ns // SECOND_NS for bar in built] == [10, 20]
-    assert desk.topic.bars(60) is None
+    assert kept(desk, 10) == [10, 20]
+    assert desk.topic.bars.kept(60) is None
+
+
+async def test_bar_across_a_lost_stream_is_never_complete() -> None:
+    desk = Desk()
+    listener = desk.joins(Wants(bars=frozenset({10})))
+    desk.says(fresh(), trade("100", second=0), trade("101", second=10))
+    desk.topic.lose(0)
+    desk.says(fresh(), trade("102", second=15), trade("103", second=20), trade("104", second=30))
+    assert [each for each in await bars_heard(listener) if "complete" in each] == [
+        "bar 0+10: 100 100 100 100, 1 in 1, after a gap, complete",
+        "bar 20+10: 103 103 103 103, 1 in 1, after a gap, complete",
+    ]
+    assert kept(desk, 10) == [0, 20]
+
+
+async def test_bar_in_which_the_venue_was_not_heard_is_never_complete() -> None:
+    for gap in (MarketUpdate(feed_state=FEED_STATE_DOWN), trade("100", second=12, missed=3)):
+        desk = Desk()
+        listener = desk.joins(Wants(bars=frozenset({10})))
+        desk.says(fresh(), trade("100", second=10), gap, fresh(), trade("101", second=19), trade("102", second=20))
+        desk.says(trade("103", second=30))
+        assert [each for each in await bars_heard(listener) if "complete" in each] == [
+            "bar 20+10: 102 102 102 102, 1 in 1, after a gap, complete",
+        ]
+
+
+async def test_malformed_trade_counts_for_none_and_costs_no_bar() -> None:
+    desk = Desk()
+    listener = desk.joins(Wants(bars=frozenset({10})))
+    desk.says(trade("100", second=10), trade("101", "much", second=20), trade("cheap", second=21))
+    desk.says(trade("101", "0", second=22), trade("101", "-1", second=23), trade("-1", second=24))
+    desk.says(trade("102", second=25), trade("103", second=30))
+    assert [each for each in await bars_heard(listener) if "complete" in each] == [
+        "bar 10+10: 100 100 100 100, 1 in 1, after a gap, complete",
+        "bar 20+10: 102 102 102 102, 1 in 1, complete",
+    ]
+
+
+async def test_bars_go_on_when_the_time_of_the_market_went_back() -> None:
+    desk = Desk()
+    listener = desk.joins(Wants(bars=frozenset({10})))
+    desk.says(trade("100", second=5000), trade("101", second=5010), trade("102", second=5011))
+    desk.says(trade("1", second=100))
+    desk.passes(MARKET_BACK_SECONDS / 2)
+    desk.says(trade("2", second=105))
+    desk.passes(MARKET_BACK_SECONDS / 2)
+    desk.says(trade("3", second=109), trade("4", second=110), trade("5", second=120))
+    assert [each for each in await bars_heard(listener) if "complete" in each] == [
+        "bar 5000+10: 100 100 100 100, 1 in 1, after a gap, complete",
+        "bar 110+10: 4 4 4 4, 1 in 1, after a gap, complete",
+    ]
+    assert kept(desk, 10) == [110]  # another history than that of the time before
+
+
+async def test_trade_that_comes_very_late_disturbs_no_bar() -> None:
+    desk = Desk()
+    listener = desk.joins(Wants(bars=frozenset({10})))
+    desk.says(trade("100", second=5000))
+    for _ in range(3):
+        desk.says(trade("1", second=100))
+        desk.passes(MARKET_BACK_SECONDS)
+        desk.says(trade("101", second=5001))
+    desk.says(trade("102", second=5010))
+    assert (await bars_heard(listener))[-2:] == [
+        "bar 5000+10: 100 101 100 101, 4 in 4, after a gap, complete",
+        "bar 5010+10: 102 102 102 102, 1 in 1",
+    ]
+
+
+async def test_bars_that_nobody_wants_any_more_are_not_built_and_what_was_is_kept() -> None:
+    desk = Desk()
+    first = desk.joins(Wants(bars=frozenset({10})))
+    desk.says(trade("100", second=10), trade("101", second=20))
+    desk.topic.leave(first.tap)
+    desk.passes(0)
+    desk.passes(BARS_LINGER_SECONDS - 1)
+    desk.says(trade("102", second=30))  # for who comes back at once
+    assert kept(desk, 10) == [10, 20]
+    desk.passes(1)
+    desk.says(trade("103", second=40), trade("104", second=50))
+    assert kept(desk, 10) == [10, 20]
+    second = desk.joins(Wants(bars=frozenset({10})))
+    desk.says(trade("105", second=60), trade("106", second=70))
+    assert kept(desk, 10) == [10, 20, 60]
+    assert "bar 60+10: 105 105 105 105, 1 in 1, after a gap, complete" in await bars_heard(second)
+
+
+async def test_lengths_of_bars_are_bounded_and_those_that_nobody_wants_make_room() -> None:
+    desk = Desk()
+    half = BAR_LENGTHS_BUILT_MAX // 2
+    first = desk.joins(Wants(bars=frozenset(range(1, half + 1))))
+    second = desk.joins(Wants(bars=frozenset(range(half + 1, 2 * half + 1))))
+    desk.joins(Wants(bars=frozenset({1, 2 * half})))  # built already
+    with pytest.raises(Refused, match="bar_interval_seconds asks for more than the 32 lengths"):
+        desk.joins(Wants(bars=frozenset({1, 2 * half + 1})))
+    desk.topic.leave(first.tap)
+    desk.topic.leave(first.tap)  # a second time changes nothing
+    desk.joins(Wants(bars=frozenset({1, 2 * half + 1})))
+    assert desk.topic.bars.kept(2) is None  # its place was needed
+    assert desk.topic.bars.kept(3) == []
+    desk.topic.leave(second.tap)
+
+
+async def bars_heard(listener: "Listener") -> list[str]:
+    return [each for each in await listener.heard() if each.startswith("bar")]
+
+
+def kept(desk: Desk, interval_seconds: int) -> list[int]:
+    """Seconds at which the bars that are kept begin."""
+    found = desk.topic.bars.kept(interval_seconds)
+    assert found is not None
+    return [bar.start_time.seconds for bar in found]

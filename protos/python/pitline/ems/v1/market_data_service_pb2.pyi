@@ -108,7 +108,8 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def bar_interval_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Bars of these intervals too, seconds, 1 to 86400, at most 16: with every trade that changes one, and when it is complete.
+        """Bars of these intervals too, seconds, 1 to 86400, at most 16, and 1,000 in one request: with every trade that changes one, and
+        when it is complete.
         The first is that of the first whole interval after the EMS began to build them; ListBars has what was before.
         """
 
@@ -138,7 +139,7 @@ class QuotesRequest(_message.Message):
     SUBSCRIPTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subscriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subscription]:
-        """One or more, at most 1,000."""
+        """One or more, at most 1,000, each of another market."""
 
     def __init__(
         self,

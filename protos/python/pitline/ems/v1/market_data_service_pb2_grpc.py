@@ -71,14 +71,16 @@ class MarketDataServiceServicer:
     def Quotes(self, request, context):
         """Quotes, trades, books and bars as asked for. Starts with the last state known of each. A consumer too slow to take every
         update gets the latest of each market and kind instead, with the number missed; it is not ended and delays nobody.
-        INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet.
+        INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet, RESOURCE_EXHAUSTED
+        bars of too many different lengths are built of a market already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListBars(self, request, context):
-        """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far.
+        """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far,
+        the last 3,600 of a length, while anybody takes the market.
         INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE the broker is down, UNIMPLEMENTED neither has any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

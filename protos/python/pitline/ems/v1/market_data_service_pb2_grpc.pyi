@@ -20,10 +20,12 @@ class MarketDataServiceStub:
     Quotes: _aio.UnaryStreamMultiCallable[_market_data_service_pb2.QuotesRequest, _market_data_service_pb2.QuotesResponse]
     """Quotes, trades, books and bars as asked for. Starts with the last state known of each. A consumer too slow to take every
     update gets the latest of each market and kind instead, with the number missed; it is not ended and delays nobody.
-    INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet.
+    INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet, RESOURCE_EXHAUSTED
+    bars of too many different lengths are built of a market already.
     """
     ListBars: _aio.UnaryUnaryMultiCallable[_market_data_service_pb2.ListBarsRequest, _market_data_service_pb2.ListBarsResponse]
-    """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far.
+    """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far,
+    the last 3,600 of a length, while anybody takes the market.
     INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE the broker is down, UNIMPLEMENTED neither has any.
     """
     Signals: _aio.UnaryStreamMultiCallable[_market_data_service_pb2.SignalsRequest, _market_data_service_pb2.SignalsResponse]
@@ -46,7 +48,8 @@ class MarketDataServiceServicer:
     ) -> _abc.AsyncIterator[_market_data_service_pb2.QuotesResponse]:
         """Quotes, trades, books and bars as asked for. Starts with the last state known of each. A consumer too slow to take every
         update gets the latest of each market and kind instead, with the number missed; it is not ended and delays nobody.
-        INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet.
+        INVALID_ARGUMENT, NOT_FOUND unknown broker or symbol, UNAVAILABLE shutdown or broker not reached yet, RESOURCE_EXHAUSTED
+        bars of too many different lengths are built of a market already.
         """
 
     def ListBars(
@@ -54,7 +57,8 @@ class MarketDataServiceServicer:
         request: _market_data_service_pb2.ListBarsRequest,
         context: _aio.ServicerContext[_market_data_service_pb2.ListBarsRequest, _abc.Awaitable[_market_data_service_pb2.ListBarsResponse]],
     ) -> _abc.Awaitable[_market_data_service_pb2.ListBarsResponse]:
-        """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far.
+        """Bars of the past, oldest first: the broker's where it has history, otherwise those that the EMS built for consumers so far,
+        the last 3,600 of a length, while anybody takes the market.
         INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE the broker is down, UNIMPLEMENTED neither has any.
         """
 

@@ -26,17 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pitline.types.v1 import instrument_pb2 as pitline_dot_types_dot_v1_dot_instrument__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpitline/types/v1/market.proto\x12\x10pitline.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!pitline/types/v1/instrument.proto\"I\n\x05Quote\x12\x0e\n\x06\x62id_px\x18\x01 \x01(\t\x12\x0f\n\x07\x62id_qty\x18\x02 \x01(\t\x12\x0e\n\x06\x61sk_px\x18\x03 \x01(\t\x12\x0f\n\x07\x61sk_qty\x18\x04 \x01(\t\"n\n\x05Trade\x12\r\n\x05price\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\x12\x37\n\x0e\x61ggressor_side\x18\x03 \x01(\x0e\x32\x1f.pitline.types.v1.AggressorSide\x12\x10\n\x08trade_id\x18\x04 \x01(\t\"\'\n\tBookLevel\x12\r\n\x05price\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\"\\\n\x04\x42ook\x12)\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x1b.pitline.types.v1.BookLevel\x12)\n\x04\x61sks\x18\x02 \x03(\x0b\x32\x1b.pitline.types.v1.BookLevel\"\xca\x01\n\x03\x42\x61r\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10interval_seconds\x18\x02 \x01(\r\x12\x0f\n\x07open_px\x18\x03 \x01(\t\x12\x0f\n\x07high_px\x18\x04 \x01(\t\x12\x0e\n\x06low_px\x18\x05 \x01(\t\x12\x10\n\x08\x63lose_px\x18\x06 \x01(\t\x12\x0e\n\x06volume\x18\x07 \x01(\t\x12\x13\n\x0btrade_count\x18\x08 \x01(\r\x12\x10\n\x08\x63omplete\x18\t \x01(\x08\"\xa0\x03\n\x0cMarketUpdate\x12,\n\x03key\x18\x01 \x01(\x0b\x32\x1f.pitline.types.v1.InstrumentKey\x12/\n\x0bmarket_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06missed\x18\x04 \x01(\x04\x12(\n\x05quote\x18\x05 \x01(\x0b\x32\x17.pitline.types.v1.QuoteH\x00\x12(\n\x05trade\x18\x06 \x01(\x0b\x32\x17.pitline.types.v1.TradeH\x00\x12&\n\x04\x62ook\x18\x07 \x01(\x0b\x32\x16.pitline.types.v1.BookH\x00\x12$\n\x03\x62\x61r\x18\x08 \x01(\x0b\x32\x15.pitline.types.v1.BarH\x00\x12\x31\n\nfeed_state\x18\t \x01(\x0e\x32\x1b.pitline.types.v1.FeedStateH\x00\x12\x10\n\x08snapshot\x18\n \x01(\x08\x42\x08\n\x06\x63hange\"\x8e\x01\n\tRecording\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x31\n\x0binstruments\x18\x02 \x03(\x0b\x32\x1c.pitline.types.v1.Instrument\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12/\n\x07updates\x18\x04 \x03(\x0b\x32\x1e.pitline.types.v1.MarketUpdate*`\n\rAggressorSide\x12\x1e\n\x1a\x41GGRESSOR_SIDE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41GGRESSOR_SIDE_BUY\x10\x01\x12\x17\n\x13\x41GGRESSOR_SIDE_SELL\x10\x02*\x7f\n\tFeedState\x12\x1a\n\x16\x46\x45\x45\x44_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x45\x45\x44_STATE_FRESH\x10\x01\x12\x14\n\x10\x46\x45\x45\x44_STATE_STALE\x10\x02\x12\x15\n\x11\x46\x45\x45\x44_STATE_HALTED\x10\x03\x12\x13\n\x0f\x46\x45\x45\x44_STATE_DOWN\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpitline/types/v1/market.proto\x12\x10pitline.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!pitline/types/v1/instrument.proto\"I\n\x05Quote\x12\x0e\n\x06\x62id_px\x18\x01 \x01(\t\x12\x0f\n\x07\x62id_qty\x18\x02 \x01(\t\x12\x0e\n\x06\x61sk_px\x18\x03 \x01(\t\x12\x0f\n\x07\x61sk_qty\x18\x04 \x01(\t\"n\n\x05Trade\x12\r\n\x05price\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\x12\x37\n\x0e\x61ggressor_side\x18\x03 \x01(\x0e\x32\x1f.pitline.types.v1.AggressorSide\x12\x10\n\x08trade_id\x18\x04 \x01(\t\"\'\n\tBookLevel\x12\r\n\x05price\x18\x01 \x01(\t\x12\x0b\n\x03qty\x18\x02 \x01(\t\"\\\n\x04\x42ook\x12)\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x1b.pitline.types.v1.BookLevel\x12)\n\x04\x61sks\x18\x02 \x03(\x0b\x32\x1b.pitline.types.v1.BookLevel\"\xdd\x01\n\x03\x42\x61r\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10interval_seconds\x18\x02 \x01(\r\x12\x0f\n\x07open_px\x18\x03 \x01(\t\x12\x0f\n\x07high_px\x18\x04 \x01(\t\x12\x0e\n\x06low_px\x18\x05 \x01(\t\x12\x10\n\x08\x63lose_px\x18\x06 \x01(\t\x12\x0e\n\x06volume\x18\x07 \x01(\t\x12\x13\n\x0btrade_count\x18\x08 \x01(\r\x12\x10\n\x08\x63omplete\x18\t \x01(\x08\x12\x11\n\tafter_gap\x18\n \x01(\x08\"\xa0\x03\n\x0cMarketUpdate\x12,\n\x03key\x18\x01 \x01(\x0b\x32\x1f.pitline.types.v1.InstrumentKey\x12/\n\x0bmarket_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06missed\x18\x04 \x01(\x04\x12(\n\x05quote\x18\x05 \x01(\x0b\x32\x17.pitline.types.v1.QuoteH\x00\x12(\n\x05trade\x18\x06 \x01(\x0b\x32\x17.pitline.types.v1.TradeH\x00\x12&\n\x04\x62ook\x18\x07 \x01(\x0b\x32\x16.pitline.types.v1.BookH\x00\x12$\n\x03\x62\x61r\x18\x08 \x01(\x0b\x32\x15.pitline.types.v1.BarH\x00\x12\x31\n\nfeed_state\x18\t \x01(\x0e\x32\x1b.pitline.types.v1.FeedStateH\x00\x12\x10\n\x08snapshot\x18\n \x01(\x08\x42\x08\n\x06\x63hange\"\x8e\x01\n\tRecording\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x31\n\x0binstruments\x18\x02 \x03(\x0b\x32\x1c.pitline.types.v1.Instrument\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12/\n\x07updates\x18\x04 \x03(\x0b\x32\x1e.pitline.types.v1.MarketUpdate*`\n\rAggressorSide\x12\x1e\n\x1a\x41GGRESSOR_SIDE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41GGRESSOR_SIDE_BUY\x10\x01\x12\x17\n\x13\x41GGRESSOR_SIDE_SELL\x10\x02*\x7f\n\tFeedState\x12\x1a\n\x16\x46\x45\x45\x44_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x45\x45\x44_STATE_FRESH\x10\x01\x12\x14\n\x10\x46\x45\x45\x44_STATE_STALE\x10\x02\x12\x15\n\x11\x46\x45\x45\x44_STATE_HALTED\x10\x03\x12\x13\n\x0f\x46\x45\x45\x44_STATE_DOWN\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pitline.types.v1.market_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AGGRESSORSIDE']._serialized_start=1210
-  _globals['_AGGRESSORSIDE']._serialized_end=1306
-  _globals['_FEEDSTATE']._serialized_start=1308
-  _globals['_FEEDSTATE']._serialized_end=1435
+  _globals['_AGGRESSORSIDE']._serialized_start=1229
+  _globals['_AGGRESSORSIDE']._serialized_end=1325
+  _globals['_FEEDSTATE']._serialized_start=1327
+  _globals['_FEEDSTATE']._serialized_end=1454
   _globals['_QUOTE']._serialized_start=119
   _globals['_QUOTE']._serialized_end=192
   _globals['_TRADE']._serialized_start=194
@@ -46,9 +46,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BOOK']._serialized_start=347
   _globals['_BOOK']._serialized_end=439
   _globals['_BAR']._serialized_start=442
-  _globals['_BAR']._serialized_end=644
-  _globals['_MARKETUPDATE']._serialized_start=647
-  _globals['_MARKETUPDATE']._serialized_end=1063
-  _globals['_RECORDING']._serialized_start=1066
-  _globals['_RECORDING']._serialized_end=1208
+  _globals['_BAR']._serialized_end=663
+  _globals['_MARKETUPDATE']._serialized_start=666
+  _globals['_MARKETUPDATE']._serialized_end=1082
+  _globals['_RECORDING']._serialized_start=1085
+  _globals['_RECORDING']._serialized_end=1227
 # @@protoc_insertion_point(module_scope)

@@ -204,8 +204,10 @@ Global___Book: _TypeAlias = Book  # noqa: Y015
 @_typing.final
 class Bar(_message.Message):
     """The trades of one interval: [start, start + length), by the market's time of each trade, starts at whole multiples of the
-    length since 1970 UTC. A trade that comes after its interval is complete counts for none. An interval without a trade has no
-    bar. A bar is complete when the market's time, told by any update of the same market, has reached its end.
+    length since 1970 UTC. A trade that comes after its interval is complete, that does not say when it was, or
+    whose price or quantity is not above 0 counts for none. An interval without a trade has no bar. A bar is complete when the market's time, told by any update of the same market, has reached its end. One of whose trades
+    some may be missing is never complete: where the feed was lost, trades were missed, or the market's time went back (a replay
+    that began again), bars begin anew with the next whole interval, marked after_gap.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -219,6 +221,7 @@ class Bar(_message.Message):
     VOLUME_FIELD_NUMBER: _builtins.int
     TRADE_COUNT_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    AFTER_GAP_FIELD_NUMBER: _builtins.int
     interval_seconds: _builtins.int
     """Length of the interval, seconds: 1 to 86400."""
     open_px: _builtins.str
@@ -235,6 +238,10 @@ class Bar(_message.Message):
     """Number of trades."""
     complete: _builtins.bool
     """The interval is over and the bar will not change."""
+    after_gap: _builtins.bool
+    """Not all is known of what was traded between the bar before and this one: it is the first that was built, or the first
+    after trades were missed or time went back.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the interval, inclusive."""
@@ -251,10 +258,11 @@ class Bar(_message.Message):
         volume: _builtins.str = ...,
         trade_count: _builtins.int = ...,
         complete: _builtins.bool = ...,
+        after_gap: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_px", b"close_px", "complete", b"complete", "high_px", b"high_px", "interval_seconds", b"interval_seconds", "low_px", b"low_px", "open_px", b"open_px", "start_time", b"start_time", "trade_count", b"trade_count", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_gap", b"after_gap", "close_px", b"close_px", "complete", b"complete", "high_px", b"high_px", "interval_seconds", b"interval_seconds", "low_px", b"low_px", "open_px", b"open_px", "start_time", b"start_time", "trade_count", b"trade_count", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
