@@ -1,13 +1,16 @@
 """Recordings that `pitline record` made: gzip, its content one encoded `pitline.types.v1.Recording`.
 
-Read member by member, each whole by itself: what a crash left of a last one is passed over, damage before that is not.
+Read member by member, each whole by itself: what a crash left of a last one is passed over, cut off or ending in zeros,
+as file systems leave it after a loss of power; other damage is not.
 Used by `replay.py`; market time is what the recorded broker said, or when the recorder had it.
 """
 
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -23,6 +26,7 @@ FORMAT = "pitline-recording-1"
 _BEGINS = market_pb2.Recording(format=FORMAT).SerializeToString()
 _READ_BYTES = 64 * 1024
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's name for a gzip member
+_SECTOR_BYTES = 512
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -113,13 +117,25 @@ def _members(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         ahead = file.read(_READ_BYTES)
         while ahead:
+            begins = file.tell() - len(ahead)
             member = zlib.decompressobj(_GZIP)
             parts: list[bytes] = []
-            while ahead and not member.eof:
-                parts.append(member.decompress(ahead))
-                ahead = member.unused_data if member.eof else file.read(_READ_BYTES)
+            try:
+                while ahead and not member.eof:
+                    parts.append(member.decompress(ahead))
+                    ahead = member.unused_data if member.eof else file.read(_READ_BYTES)
+            except zlib.error:
+                if not _ends_in_zeros(file, begins):
+                    raise
             if not member.eof:
                 _log.warning("recording_torn", path=str(path))
                 return
             ahead = ahead or file.read(_READ_BYTES)
             yield b"".join(parts)
+
+
+def _ends_in_zeros(file: BinaryIO, begins: int) -> bool:
+    """Whether the last sector, as far as it is after `begins`, was never written."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(begins, (end - 1) // _SECTOR_BYTES * _SECTOR_BYTES))
+    return not file.read().strip(b"\0")

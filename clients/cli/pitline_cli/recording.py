@@ -1,12 +1,14 @@
 """`pitline record`: markets into a file that the paper broker plays again, tick by tick.
 
 The file is gzip, its content one encoded `pitline.types.v1.Recording`. What came is appended as a gzip member, whole
-fields and complete by itself, every second or quarter megabyte: after a crash the file is good up to its last member.
+fields and complete by itself, every second or quarter megabyte, and is on the disk before the next: after a crash or a
+loss of power the file is good up to its last member.
 """
 
 import asyncio
 import gzip
 import os
+import signal
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from pathlib import Path
@@ -20,7 +22,7 @@ from pitline_cli.arguments import depth, seconds
 from pitline_cli.exits import ExitCode
 from pitline_cli.invocation import invocation, run
 from pitline_cli.output import Output
-from pitline_client import Caller
+from pitline_client import Caller, PitlineError
 
 FORMAT = "pitline-recording-1"
 
@@ -31,28 +33,37 @@ MEMBER_BYTES_MAX = 256 * 1024
 """Encoded updates in one member; beyond it the next begins."""
 
 
-class RecordingFile:
-    """A file that grows member by member; each is written at once, so that a crash tears the last only.
+class RecordingError(PitlineError):
+    """The file cannot be written; says which and why."""
 
-    Raises FileExistsError: a recording is never written over.
+
+class RecordingFile:
+    """A file that grows member by member; each is on the disk before the next begins, so that a crash tears the last
+    only, and one that does not fit is taken back.
+
+    Everything raises RecordingError, the beginning also for a file that exists: a recording is never written over.
     """
 
     def __init__(self, path: Path, instruments: Iterable[Instrument], book_depth: int) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        self._path = path
         self._waiting = Recording()
         self._waiting_bytes = 0
+        self._whole_bytes = 0
         self.updates = 0
-        """Recorded so far."""
+        """In whole members."""
         self.missed = 0
         """That the EMS could not send in time: the recording has gaps."""
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            _sync_name(path)
+        except OSError as error:
+            raise self._failed(error) from error
         self._append(Recording(format=FORMAT, instruments=instruments, depth=book_depth))
 
     def add(self, update: MarketUpdate) -> None:
-        """Record one update; it is on its way to the disk with its member."""
+        """Record one update; it is on the disk with its member."""
         self._waiting.updates.append(update)
         self._waiting_bytes += update.ByteSize()
-        self.updates += 1
-        self.missed += update.missed
         if self._waiting_bytes >= MEMBER_BYTES_MAX:
             self.flush()
 
@@ -65,13 +76,36 @@ class RecordingFile:
 
     def close(self) -> None:
         """Write what waits."""
-        self.flush()
-        os.close(self._descriptor)
+        try:
+            self.flush()
+        finally:
+            os.close(self._descriptor)
 
     def _append(self, part: Recording) -> None:
-        member = memoryview(gzip.compress(part.SerializeToString(), mtime=0))
-        while member:
-            member = member[os.write(self._descriptor, member) :]
+        member = gzip.compress(part.SerializeToString(), mtime=0)
+        try:
+            left = memoryview(member)
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            os.ftruncate(self._descriptor, self._whole_bytes)  # half a member must not stand before another
+            raise self._failed(error) from error
+        self._whole_bytes += len(member)
+        self.updates += len(part.updates)
+        self.missed += sum(update.missed for update in part.updates)
+
+    def _failed(self, error: OSError) -> RecordingError:
+        return RecordingError(f"{self._path}: {error.strerror}")
+
+
+def _sync_name(path: Path) -> None:
+    """Have the file itself found again after a loss of power."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def record(
@@ -103,23 +137,39 @@ def record(
             names = [f"{key.broker}:{key.symbol}" for key in keys]
             await _recorded(caller.quotes(names, depth=book_depth, trades=True), file, seconds_max)
         finally:
-            file.close()
-            print(f"{out}: {file.updates} updates, {file.missed} missed")
+            try:
+                file.close()
+            finally:
+                print(f"{out}: {file.updates} updates, {file.missed} missed")
         return ExitCode.DONE
 
     run(invocation(context), work)
 
 
 async def _recorded(updates: AsyncGenerator[MarketUpdate], file: RecordingFile, seconds_max: float | None) -> None:
-    flushing = asyncio.create_task(_flushed(file))
+    """Record until the time is over, or SIGTERM; what fails before is raised."""
+    loop, told_to_end = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told_to_end.set)
+    roads = [asyncio.create_task(each) for each in (_taken(updates, file), _flushed(file), _until(told_to_end))]
     try:
-        async with asyncio.timeout(seconds_max), aclosing(updates):
-            async for update in updates:
-                file.add(update)
-    except TimeoutError:
-        pass  # the end that was asked for
+        done, _ = await asyncio.wait(roads, timeout=seconds_max, return_when=asyncio.FIRST_COMPLETED)
+        for road in done:
+            road.result()
     finally:
-        flushing.cancel()
+        for road in roads:
+            road.cancel()
+        await asyncio.gather(*roads, return_exceptions=True)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def _taken(updates: AsyncGenerator[MarketUpdate], file: RecordingFile) -> None:
+    async with aclosing(updates):
+        async for update in updates:
+            file.add(update)
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _flushed(file: RecordingFile) -> None:

@@ -1,13 +1,15 @@
 """Recordings that `pitline record` made, played again: what they tell, and what a crash leaves of them."""
 
+import errno
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
 from paper_broker.core.feed import BookSet, Halted, MarketChange, Opened, Printed, TopSet
 from paper_broker.market import replay
-from paper_broker.market.errors import RecordingError
+from paper_broker.market.errors import RecordingError as UnreadableError
 from pitline.types.v1.instrument_pb2 import Instrument, InstrumentKey, TickBand
 from pitline.types.v1.market_pb2 import (
     FEED_STATE_DOWN,
@@ -20,7 +22,7 @@ from pitline.types.v1.market_pb2 import (
     Recording,
     Trade,
 )
-from pitline_cli.recording import FORMAT, RecordingFile
+from pitline_cli.recording import FORMAT, RecordingError, RecordingFile
 
 KEY = InstrumentKey(broker="paper", symbol="X-USD")
 X = Instrument(key=KEY, base="X", quote_currency="USD", ticks=[TickBand(tick_size="0.01")], lot_size="0.1")
@@ -105,23 +107,78 @@ def test_torn_last_member_is_passed_over(tmp_path: Path) -> None:
         assert played(torn) == played(tmp_path / "x.rec")
 
 
+def test_tail_of_zeros_is_passed_over_as_a_loss_of_power_leaves_it(tmp_path: Path) -> None:
+    whole = written(tmp_path / "x.rec", at(10, quote=quote("99", "100"))).read_bytes()
+    updates = [at(11 + second, quote=quote(f"{60 + second % 39}", f"{100 + second * 7}")) for second in range(400)]
+    more = gzip.compress(Recording(updates=updates).SerializeToString())
+    assert len(whole) + len(more) > 3 * 512
+    torn = tmp_path / "torn.rec"
+    for first_zero in (len(whole), *range(512, len(whole) + len(more), 512)):
+        kept = (whole + more)[:first_zero]
+        for size in (len(whole) + len(more), first_zero + 1, first_zero + 4096):
+            torn.write_bytes(kept.ljust(size, b"\0"))
+            assert played(torn) == played(tmp_path / "x.rec"), (first_zero, size)
+
+
 def test_damage_before_the_end_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "x.rec", at(10, quote=quote("99", "100")))
     content = bytearray(path.read_bytes())
     content[-12] ^= 255
     path.write_bytes(content + gzip.compress(b""))
-    with pytest.raises(RecordingError, match="damaged"):
+    with pytest.raises(UnreadableError, match="damaged"):
         played(path)
 
 
 def test_recording_without_an_update_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.rec"
     path.write_bytes(gzip.compress(Recording(format=FORMAT, instruments=[X]).SerializeToString()))
-    with pytest.raises(RecordingError, match="nothing was recorded"):
+    with pytest.raises(UnreadableError, match="nothing was recorded"):
         played(path)
 
 
 def test_recording_is_never_written_over(tmp_path: Path) -> None:
     path = written(tmp_path / "x.rec", at(10, quote=quote("99", "100")))
-    with pytest.raises(FileExistsError):
+    with pytest.raises(RecordingError, match="File exists"):
         RecordingFile(path, [X], 1)
+    assert played(path)
+
+
+def test_each_member_is_on_the_disk_before_the_next_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, on_disk = tmp_path / "x.rec", list[int]()
+
+    def fsync(descriptor: int) -> None:
+        on_disk.append(os.fstat(descriptor).st_size if os.path.samestat(path.stat(), os.fstat(descriptor)) else 0)
+
+    monkeypatch.setattr("pitline_cli.recording.os.fsync", fsync)
+    file = RecordingFile(path, [X], 1)
+    sizes = [0, path.stat().st_size]  # the folder, that the file is found, and what was recorded
+    for second in range(3):
+        file.add(at(second, quote=quote("99", "100")))
+        file.flush()
+        sizes.append(path.stat().st_size)
+    file.close()
+    assert on_disk == sizes
+
+
+def test_member_that_does_not_fit_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.rec"
+    file = RecordingFile(path, [X], 1)
+    file.add(at(10, quote=quote("99", "100")))
+    file.flush()
+    whole = path.read_bytes()
+    write = os.write
+
+    def full(descriptor: int, given: memoryview) -> int:
+        if len(given) <= 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, given[: len(given) - 8])
+
+    with monkeypatch.context() as disk:
+        disk.setattr("pitline_cli.recording.os.write", full)
+        file.add(at(11, quote=quote("98", "100")))
+        with pytest.raises(RecordingError, match="No space left on device"):
+            file.flush()
+    assert path.read_bytes() == whole
+    file.close()  # there is room again
+    assert file.updates == 2
+    assert [change.market_time_ns // 1_000_000_000 for change in played(path)] == [10, 11, 11]

@@ -350,7 +350,7 @@ Global___MarketUpdate: _TypeAlias = MarketUpdate  # noqa: Y015
 class Recording(_message.Message):
     """A recording of markets, as `pitline record` writes it and the paper broker plays it: a gzip file whose content is ONE encoded
     Recording. The file is a series of gzip members, each with whole fields and complete by itself; what a crash leaves of a last
-    member is passed over. `zcat FILE | protoc --decode=pitline.types.v1.Recording` shows it.
+    member, cut off or ending in zeros, is passed over. `zcat FILE | protoc --decode=pitline.types.v1.Recording` shows it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
