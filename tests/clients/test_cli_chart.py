@@ -2,18 +2,20 @@
 
 import asyncio
 import fcntl
+import importlib
 import os
 import re
 import struct
 import sys
 import termios
+from collections.abc import Sequence
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pitline.types.v1.instrument_pb2 import InstrumentKey
 from pitline.types.v1.market_pb2 import FEED_STATE_STALE, Book, BookLevel, FeedState, MarketUpdate, Quote, Trade
-from pitline_cli.charting import Chart
+from pitline_cli.charting import POINTS_MAX, Chart
 from support.command import pitline
 from support.fake_ems import FakeEms
 from support.waiting import DEADLINE_SECONDS
@@ -59,6 +61,54 @@ def test_a_book_is_its_best_levels_and_a_side_without_any_is_nobody() -> None:
     picture = drawn(chart, 80, 24)
     assert picture[0] == "paper:BTC-USDT  99 | nobody  feed stale"
     assert "spread" not in picture
+
+
+def test_long_line_is_reduced_to_what_its_width_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    chart = Chart()
+    for second in range(POINTS_MAX):
+        ask = 2_000 if second == 1_234 else 1_000 + second % 7  # one spike, of one second
+        chart.take(update(second, quote=Quote(bid_px="900", ask_px=str(ask))))
+    plotext = importlib.import_module("plotext")
+    plot, points = plotext.plot, list[int]()
+
+    def counted(times: Sequence[float], prices: Sequence[float], **how: object) -> None:
+        points.append(len(times))
+        plot(times, prices, **how)
+
+    monkeypatch.setattr(plotext, "plot", counted)
+    picture = drawn(chart, 80, 24)
+    assert len(points) == 3
+    assert max(points) <= 2 * 80
+    assert picture[2].startswith("2000")
+    assert picture[-1].split()[-1] == "01:39:59"
+
+
+def test_what_has_no_market_time_is_drawn_when_it_was_received() -> None:
+    chart = Chart()
+    for second, bid in ((60, "100"), (120, "101")):
+        told = update(0, quote=Quote(bid_px=bid, ask_px="103"))
+        told.ClearField("market_time")
+        told.receive_time.FromSeconds(second)
+        chart.take(told)
+    assert drawn(chart, 80, 24)[-1].split() == ["00:01:00", "00:01:20", "00:01:40", "00:02:00"]
+
+
+def test_malformed_price_is_left_out() -> None:
+    chart = Chart()
+    chart.take(update(1, quote=Quote(bid_px="99", ask_px="100")))
+    chart.take(update(2, quote=Quote(bid_px="1e3", ask_px="100")))
+    chart.take(update(3, trade=Trade(price="", qty="1")))
+    chart.take(update(4, trade=Trade(price="NaN", qty="1")))
+    picture = drawn(chart, 80, 24)
+    assert picture[0] == "paper:BTC-USDT  ? | 100"
+    assert len(picture) > 10
+
+
+def test_chart_begins_anew_when_the_time_of_the_market_goes_back() -> None:
+    chart = Chart()
+    for second in (5_000, 5_060, 4_995, 60, 120):  # late, and then back
+        chart.take(update(second, quote=Quote(bid_px="99", ask_px="100")))
+    assert drawn(chart, 80, 24)[-1].split() == ["00:01:00", "00:01:20", "00:01:40", "00:02:00"]
 
 
 @pytest.mark.parametrize("width", [1, 20, 30, 40, 80, 200])

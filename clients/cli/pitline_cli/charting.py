@@ -1,7 +1,7 @@
 """`pitline quotes --chart`: price and spread of one market over time, drawn in the terminal again and again.
 
-`Chart` takes what `streaming.quotes` receives; `shown` draws it. Invariant: a picture is never wider or higher than it
-was asked to be.
+`Chart` takes what `streaming.quotes` receives; `shown` draws it. Invariants: a picture is never wider or higher than it
+was asked to be, and costs what its width does, however long the lines are. What cannot be drawn is left out.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import groupby
 from typing import Any, Protocol, cast
 
 from rich.console import Console
@@ -18,7 +20,7 @@ from rich.text import Text
 
 from pitline.types.v1.market_pb2 import FEED_STATE_FRESH, MarketUpdate, Quote
 from pitline_cli.market_words import best_of, feed_word, market_name
-from pitline_rpc.decimals import canonical, parse
+from pitline_rpc.decimals import DecimalError, canonical, parse
 
 CHART_HZ = 10.0
 """Updates a second unless --hz says otherwise: more than a terminal resolves."""
@@ -35,8 +37,16 @@ _SPREAD_HEIGHT_MIN = 16
 _CLOCK_COLUMNS = 24
 """A time of day on the axis, and room around it."""
 
-_Line = deque[tuple[float, float]]
-"""(seconds since 1970, price) of each point; floats, for nothing but pixels."""
+BACK_SECONDS_MAX = 10.0
+"""What comes so late is drawn at the time of the latest; later than that, the market's time went back (a replay began
+again), and so does the chart.
+"""
+
+_Point = tuple[float, float]
+"""(seconds since 1970, price); floats, for nothing but pixels."""
+
+_Line = deque[_Point]
+"""Ascending in time."""
 
 
 class Chart:
@@ -50,18 +60,21 @@ class Chart:
         self._market = "the market"
         self._now = "no quote yet"
         self._feed = ""
+        self._latest = 0.0
 
     def take(self, update: MarketUpdate) -> None:
         """One change of the market; a book is its best bid and offer."""
         self._market = market_name(update.key)
-        seconds = update.market_time.ToNanoseconds() / 1e9
+        seconds = self._time_of(update)
         match update.WhichOneof("change"):
             case "quote":
                 self._take_quote(seconds, update.quote)
             case "book":
                 self._take_quote(seconds, best_of(update.book))
             case "trade":
-                self._trades.append((seconds, float(parse(update.trade.price))))
+                price = _number(update.trade.price)
+                if price is not None:
+                    self._trades.append((seconds, float(price)))
             case "feed_state":
                 fresh = update.feed_state == FEED_STATE_FRESH
                 self._feed = "" if fresh else f"  feed {feed_word(update.feed_state)}"
@@ -83,8 +96,7 @@ class Chart:
         return "\n".join(pictures)
 
     def _take_quote(self, seconds: float, quote: Quote) -> None:
-        bid = parse(quote.bid_px) if quote.bid_px else None
-        ask = parse(quote.ask_px) if quote.ask_px else None
+        bid, ask = _number(quote.bid_px), _number(quote.ask_px)
         if bid is not None:
             self._bids.append((seconds, float(bid)))
         if ask is not None:
@@ -93,7 +105,32 @@ class Chart:
         if bid is not None and ask is not None:
             self._spreads.append((seconds, float(ask - bid)))
             spread = f"  spread {canonical(ask - bid)}"
-        self._now = f"{quote.bid_px or 'nobody'} | {quote.ask_px or 'nobody'}{spread}"
+        self._now = f"{_in_words(quote.bid_px)} | {_in_words(quote.ask_px)}{spread}"
+
+    def _time_of(self, update: MarketUpdate) -> float:
+        """The market's time, or when the EMS had what tells none; never below that of the point before."""
+        told = update.market_time if update.HasField("market_time") else update.receive_time
+        seconds = told.ToNanoseconds() / 1e9
+        if seconds < self._latest - BACK_SECONDS_MAX and update.HasField("market_time"):
+            self._latest = seconds
+            for line in (self._bids, self._asks, self._trades, self._spreads):
+                line.clear()
+        self._latest = max(self._latest, seconds)
+        return self._latest
+
+
+def _number(text: str) -> Decimal | None:
+    """A price; None where there is none, or none that can be drawn."""
+    try:
+        return parse(text) if text else None
+    except DecimalError:
+        return None
+
+
+def _in_words(text: str) -> str:
+    if not text:
+        return "nobody"
+    return "?" if _number(text) is None else text
 
 
 @asynccontextmanager
@@ -137,10 +174,29 @@ def _drawn(lines: Sequence[tuple[_Line, str]], width: int, height: int) -> str:
     plt.plotsize(width, height)
     for line, color in lines:
         if line:
-            plt.plot([seconds for seconds, _ in line], [price for _, price in line], marker="braille", color=color)
+            points = _reduced(line, width)
+            plt.plot([seconds for seconds, _ in points], [price for _, price in points], marker="braille", color=color)
     first = min(line[0][0] for line, _ in lines if line)
     last = max(line[-1][0] for line, _ in lines if line)
     steps = max(1, width // _CLOCK_COLUMNS)
     times = [first + (last - first) * step / steps for step in range(steps + 1)] if last > first else [first]
     plt.xticks(times, [f"{datetime.fromtimestamp(time, UTC):%H:%M:%S}" for time in times])
     return plt.build().rstrip("\n")
+
+
+def _reduced(line: _Line, width: int) -> Sequence[_Point]:
+    """Of each column the lowest point and the highest, in their order: what lies between them is not seen anyhow."""
+    if len(line) <= 2 * width:
+        return line
+    first, last = line[0][0], line[-1][0]
+    columns_per_second = (width - 1) / (last - first) if last > first else 0.0
+    points: list[_Point] = []
+    for _, within in groupby(line, lambda point: int((point[0] - first) * columns_per_second)):
+        column = list(within)
+        low, high = min(column, key=_price), max(column, key=_price)
+        points += [low] if low == high else sorted((low, high))
+    return points
+
+
+def _price(point: _Point) -> float:
+    return point[1]
