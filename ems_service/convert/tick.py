@@ -49,6 +49,7 @@ def passes(quiet: Quiet, update: market_pb2.MarketUpdate) -> bool:
         return last is not None and quiet.traded(last, time_ns(update.market_time))
     if kind == "quote":
         quote = update.quote
+        bid, ask = positive_or_none(quote.bid_px), positive_or_none(quote.ask_px)
         sizes = positive_or_none(quote.bid_qty), positive_or_none(quote.ask_qty)
-        return quiet.quoted(positive_or_none(quote.bid_px), positive_or_none(quote.ask_px), *sizes, time_ns(update.market_time))
+        return quiet.quoted(bid, ask, *sizes, time_ns(update.market_time))
     return False
