@@ -28,7 +28,7 @@ from ems_service.core.market import Market
 from ems_service.core.order import CancelStage, Order, OrderState
 from ems_service.core.quiet import Quiet
 from ems_service.core.state import State
-from ems_service.core.terms import Condition, Terms
+from ems_service.core.terms import NO_TAGS, Condition, Terms
 from ems_service.core.values import (
     ZERO,
     Direction,
@@ -44,6 +44,7 @@ from pitline.ems.v1.command_pb2 import CancelGroup, OrderSelection
 from pitline.ems.v1.trading_service_pb2 import WAIT_FOR_DONE, CancelOrdersRequest
 from pitline.ems.v1.trading_service_pb2_grpc import TradingServiceStub
 from pitline_rpc.channel import connect
+from pitline_rpc.decimals import parse
 
 FULL_ROUND = 20_000
 RESTING_MAX, CANCELED_MAX = 1_000_000, 10_000
@@ -113,7 +114,7 @@ def measured_core(orders: int) -> dict[str, float]:
 
 
 def _waiting(orders: int) -> State:
-    """As many dark orders, on both sides of a price, as the fold keeps them."""
+    """As many dark orders, on 9,000 prices on either side of one, as the fold keeps them."""
     state = State("BENCHBOX")
     for number in range(1, orders + 1):
         evolve(state, _opened(state, number))
@@ -125,11 +126,11 @@ def _opened(state: State, number: int) -> events.DarkOpened:
     up = number % 2 == 0
     away = Decimal(1 + number * 7919 % 9_000) / 100
     direction, side = (Direction.UP, Side.BUY) if up else (Direction.DOWN, Side.SELL)
-    trigger_px = _PRICE + away if up else _PRICE - away
+    trigger_px = parse(f"{_PRICE + away if up else _PRICE - away}")  # as the border reads it: equal numbers are shared
     condition = Condition(Placement.DARK, trigger_px, TriggerSource.DEFAULT, direction)
-    qty = Decimal(1)
+    qty = parse("1")
     terms = Terms(
-        "bench.main", "BTC-USDT", side, qty, OrdType.LIMIT, trigger_px, TimeInForce.GTC, {}, condition=condition
+        "bench.main", "BTC-USDT", side, qty, OrdType.LIMIT, trigger_px, TimeInForce.GTC, NO_TAGS, condition=condition
     )
     after = OrderState(OrderStatus.DARK, qty, ZERO, qty, None, InDoubt.NONE, CancelStage.NONE, None, None)
     ids = (state.order_id(number), state.order_ref(number), "local", "bench", f"ORDER{number:08}")
@@ -150,7 +151,7 @@ def _tick_ns(state: State) -> float:
 
 
 def _add_us(state: State, orders: int) -> float:
-    """CPU of the dark book to take one more and to let it go."""
+    """CPU of the dark book alone to take one more and to let it go again."""
     added = [_opened(state, orders + number).order for number in range(1, ADDED + 1)]
     began = time.process_time_ns()
     for order in added:

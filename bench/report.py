@@ -92,6 +92,8 @@ _ONCE = {
     "dark_tick_ns_1e6": ("<= 1000", "CPU of the core for a trade at which none of a million dark orders fires, ns"),
     "dark_tick_ns_100": ("", "the same, of a hundred: how flat it is"),
     "dark_add_us_1e6": ("<= 10", "CPU of the dark book to take one more beside a million, and to let it go, us"),
+    "dark_tick_objects": ("<= 5.6", "dark_tick_ns_1e6, in objects of object_us: 1,000 ns there"),
+    "dark_add_objects": ("<= 56", "dark_add_us_1e6, in such objects: 10 us there"),
     "dark_bytes_per_order": ("", "memory of the core for a dark order"),
     "cancel_all_10k_s": ("", "cancel of 10,000 resting orders to the last status, s"),
 }
@@ -136,6 +138,8 @@ def _once(rounds: Sequence[Round], object_us: float, past: Past, cancel_p99_us: 
         **asdict(past),
         "cancel_p99_fsync_us": cancel_p99_us,
         **asdict(dark),
+        "dark_tick_objects": dark.dark_tick_ns_1e6 / 1000 / object_us,
+        "dark_add_objects": dark.dark_add_us_1e6 / object_us,
     }
 
 

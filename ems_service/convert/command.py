@@ -23,7 +23,7 @@ from ems_service.convert.checks import (
     under,
 )
 from ems_service.core.inputs import Cancel, Cause, Modify, OrderKey, Submit
-from ems_service.core.terms import Condition, Terms, Trail
+from ems_service.core.terms import NO_TAGS, Condition, Terms, Trail
 from ems_service.core.values import Direction, ExecInst, OrdType, Placement, Route, Side, TimeInForce, TriggerSource
 from pitline.ems.v1 import command_pb2
 from pitline.types.v1 import order_pb2, reason_pb2
@@ -132,7 +132,7 @@ def _terms(message: order_pb2.OrderTerms) -> Terms:
         ord_type,
         limit_px,
         time_in_force,
-        tags(dict(message.tags), "tags") if message.tags else {},
+        tags(dict(message.tags), "tags") if message.tags else NO_TAGS,
         _expire_time_ns(message, time_in_force),
         _exec_inst(message) if message.exec_inst else (),
         _held(message, execution, ord_type),

@@ -17,7 +17,7 @@ from ems_service.convert.scalars import (
 )
 from ems_service.core.order import CancelStage, Execution, Order, OrderState
 from ems_service.core.positions import Position
-from ems_service.core.terms import Condition, Terms, Trail
+from ems_service.core.terms import NO_TAGS, Condition, Terms, Trail
 from ems_service.core.values import (
     ZERO,
     Direction,
@@ -177,7 +177,7 @@ def terms(message: order_pb2.OrderTerms) -> Terms:
         _ORD_TYPES[message.ord_type],
         number_or_none(message.limit_px),
         _TIMES_IN_FORCE[message.time_in_force],
-        dict(message.tags),
+        dict(message.tags) if message.tags else NO_TAGS,
         time_ns(message.expire_time) if message.HasField("expire_time") else None,
         tuple(ExecInst(instruction) for instruction in instructions) if instructions else (),
         _condition(message) if message.HasField("trigger") else None,

@@ -1,7 +1,8 @@
 """Where dark orders and alerts wait: by instrument, by the prices that they watch, and by direction, nearest first.
 
 Kept by the fold, looked at by `firing.py` and `quiet.py`. Invariant: an order is here exactly while its status is DARK.
-A tick that fires nothing costs one comparison with the nearest triggers; adding and removing cost O(log n).
+A tick that fires nothing costs one comparison with the nearest triggers, and an order that comes or goes hardly more
+beside a million others than beside ten.
 """
 
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ from decimal import Decimal
 from sortedcontainers import SortedList
 
 from ems_service.core.order import Order
+from ems_service.core.price_ladder import UNREACHED, Entry, PriceLadder
 from ems_service.core.terms import Terms
-from ems_service.core.trail_ladder import UNREACHED, Entry, TrailLadder
+from ems_service.core.trail_ladder import TrailLadder
 from ems_service.core.values import Direction, Placement, Side, TriggerSource
 
 _BID, _ASK, _LAST = ("bid",), ("ask",), ("last",)
 _BUYS, _SELLS = ("ask", "last"), ("bid", "last")
+_UP, _DEFAULT, _ALERT, _BUY = Direction.UP, TriggerSource.DEFAULT, Placement.ALERT, Side.BUY
 
 
 def watched(terms: Terms) -> tuple[str, ...]:
@@ -23,10 +26,10 @@ def watched(terms: Terms) -> tuple[str, ...]:
     condition = terms.condition
     assert condition is not None
     source = condition.source
-    if source is TriggerSource.DEFAULT:
-        if condition.execution is Placement.ALERT:
+    if source is _DEFAULT:
+        if condition.execution is _ALERT:
             return _LAST
-        return _BUYS if terms.side is Side.BUY else _SELLS
+        return _BUYS if terms.side is _BUY else _SELLS
     return _LAST if source is TriggerSource.LAST else _BID if source is TriggerSource.BID else _ASK
 
 
@@ -38,8 +41,8 @@ class Reach:
     def __init__(self) -> None:
         self.up = UNREACHED
         self.down = -UNREACHED
-        self.upward: list[SortedList[Entry]] = []
-        self.downward: list[SortedList[Entry]] = []
+        self.upward: list[PriceLadder] = []
+        self.downward: list[PriceLadder] = []
         self.rising: TrailLadder | None = None
         self.falling: TrailLadder | None = None
 
@@ -52,30 +55,17 @@ class Reach:
             (self.upward, self.rising, price),
             (self.downward, self.falling, price.copy_negate()),
         ):
-            entries = [entry for ladder in ladders for entry in _up_to(ladder, bound)]
+            entries = [entry for ladder in ladders for entry in ladder.up_to(bound)]
             if trails is not None:
                 entries += trails.up_to(bound)
             entries.sort(key=_by_trigger_and_age)
             found += [order for _, _, order in entries]
         return found
 
-    def came(self, trigger_px: Decimal, *, up: bool) -> None:
-        """Something waits for this trigger from now on."""
-        if up:
-            if trigger_px < self.up:
-                self.up = trigger_px
-        elif trigger_px > self.down:
-            self.down = trigger_px
-
-    def left(self, trigger_px: Decimal, *, up: bool) -> None:
-        """Something waits for it no longer."""
-        if trigger_px == (self.up if up else self.down):
-            self.measure()
-
     def measure(self) -> None:
         """Find the nearest triggers anew, and the prices beyond which a trailing stop follows."""
-        self.up = min((ladder[0][0] for ladder in self.upward if ladder), default=UNREACHED)
-        self.down = max((ladder[0][0].copy_negate() for ladder in self.downward if ladder), default=-UNREACHED)
+        self.up = min((ladder.nearest for ladder in self.upward), default=UNREACHED)
+        self.down = -min((ladder.nearest for ladder in self.downward), default=UNREACHED)
         if self.rising is not None:
             self.up = min(self.up, self.rising.nearest)
             self.down = max(self.down, self.rising.first_to_follow)
@@ -84,54 +74,68 @@ class Reach:
             self.up = min(self.up, self.falling.first_to_follow.copy_negate())
 
 
-def _up_to(ladder: "SortedList[Entry]", bound: Decimal) -> Iterator[Entry]:
-    for entry in ladder:
-        if entry[0] > bound:
-            return
-        yield entry
-
-
 def _by_trigger_and_age(entry: Entry) -> tuple[Decimal, int]:
     return entry[:2]
 
 
 class InstrumentBook:
-    """What waits for the prices of one instrument. `told_ns` is when marks of trailing stops were journaled last."""
+    """What waits for the prices of one instrument, `size` orders. Marks of trailing stops were journaled last at
+    `told_ns`.
+    """
 
-    __slots__ = ("_ladders", "_trails", "ask", "bid", "last", "orders", "told_ns")
+    __slots__ = ("_downward", "_trails", "_upward", "ask", "bid", "last", "size", "told_ns")
 
     def __init__(self) -> None:
-        self.orders: dict[int, Order] = {}
-        """By number."""
         self.bid, self.ask, self.last = Reach(), Reach(), Reach()
-        self._ladders: dict[tuple[tuple[str, ...], bool], SortedList[Entry]] = {}
-        """By the prices that are watched, and whether it rises."""
+        self._upward: dict[tuple[str, ...], PriceLadder] = {}
+        """By the prices that are watched."""
+        self._downward: dict[tuple[str, ...], PriceLadder] = {}
         self._trails: dict[Direction, TrailLadder] = {}
+        self.size = 0
         self.told_ns = 0
+
+    def __iter__(self) -> Iterator[Order]:
+        for ladders in (self._upward, self._downward, self._trails):
+            for ladder in ladders.values():
+                yield from ladder
+
+    def __contains__(self, order: Order) -> bool:
+        if order.terms.condition is None:
+            return False
+        if order.terms.trail is not None:
+            return any(order in ladder for ladder in self._trails.values())
+        ladder, trigger = self._place(order)
+        return ladder.has(trigger, order)
 
     def add(self, order: Order) -> None:
         """The order waits."""
-        self.orders[order.number] = order
+        self.size += 1
         if order.terms.trail is not None:
             self._trail(order).add(order)
             self.last.measure()
             return
-        prices, up, trigger_px = _place(order)
-        self._ladder(prices, up).add((trigger_px if up else trigger_px.copy_negate(), order.number, order))
-        for price in prices:
-            self._reach(price).came(trigger_px, up=up)
+        ladder, trigger = self._place(order)
+        nearest = ladder.nearest
+        ladder.add(trigger, order)
+        if ladder.nearest is not nearest:
+            self._measure(order)
 
-    def remove(self, order: Order) -> None:
-        """The order, whose condition is as it was when it was added, waits no longer."""
-        del self.orders[order.number]
+    def discard(self, order: Order) -> bool:
+        """The order, whose condition is as it was when it was added, waits no longer. Returns whether it did."""
         if order.terms.trail is not None:
+            if order not in self:
+                return False
             self._trail(order).remove(order)
             self.last.measure()
-            return
-        prices, up, trigger_px = _place(order)
-        self._ladder(prices, up).remove((trigger_px if up else trigger_px.copy_negate(), order.number, order))
-        for price in prices:
-            self._reach(price).left(trigger_px, up=up)
+        else:
+            ladder, trigger = self._place(order)
+            nearest = ladder.nearest
+            if not ladder.remove(trigger, order):
+                return False
+            if ladder.nearest is not nearest:
+                self._measure(order)
+        self.size -= 1
+        return True
 
     def follow(self, price: Decimal, tick: Decimal) -> None:
         """A trade moves the marks of trailing stops."""
@@ -170,24 +174,31 @@ class InstrumentBook:
                 self.last.falling = ladder
         return ladder
 
-    def _ladder(self, prices: tuple[str, ...], up: bool) -> "SortedList[Entry]":
-        ladder = self._ladders.get((prices, up))
-        if ladder is None:
-            ladder = self._ladders[prices, up] = SortedList()
-            for price in prices:
-                reach = self._reach(price)
-                (reach.upward if up else reach.downward).append(ladder)
+    def _place(self, order: Order) -> tuple[PriceLadder, Decimal]:
+        """Its ladder, and its trigger there: negated if it fires on the way down."""
+        terms = order.terms
+        condition = terms.condition
+        assert condition is not None, order.order_id
+        prices, trigger = watched(terms), condition.trigger_px
+        if condition.direction is _UP:
+            ladder = self._upward.get(prices)
+            return (self._begun(prices, up=True) if ladder is None else ladder), trigger
+        ladder = self._downward.get(prices)
+        return (self._begun(prices, up=False) if ladder is None else ladder), trigger.copy_negate()
+
+    def _begun(self, prices: tuple[str, ...], *, up: bool) -> PriceLadder:
+        ladder = (self._upward if up else self._downward)[prices] = PriceLadder()
+        for price in prices:
+            reach = self._reach(price)
+            (reach.upward if up else reach.downward).append(ladder)
         return ladder
+
+    def _measure(self, order: Order) -> None:
+        for price in watched(order.terms):
+            self._reach(price).measure()
 
     def _reach(self, price: str) -> Reach:
         return self.last if price == "last" else self.bid if price == "bid" else self.ask
-
-
-def _place(order: Order) -> tuple[tuple[str, ...], bool, Decimal]:
-    """The prices that it watches, whether it fires on the way up, and its trigger."""
-    condition = order.terms.condition
-    assert condition is not None, order.order_id
-    return watched(order.terms), condition.direction is Direction.UP, condition.trigger_px
 
 
 class DarkBook:
@@ -212,15 +223,15 @@ class DarkBook:
     __hash__ = None  # pyright: ignore[reportAssignmentType]  # it changes
 
     def __repr__(self) -> str:
-        books = {instrument: sorted(book.orders) for instrument, book in self.books.items()}
+        books = {instrument: sorted(order.number for order in book) for instrument, book in self.books.items()}
         return f"DarkBook({books}, {[number for _, number, _ in self.expiring]})"
 
     def __len__(self) -> int:
-        return sum(len(book.orders) for book in self.books.values())
+        return sum(book.size for book in self.books.values())
 
     def __contains__(self, order: Order) -> bool:
         book = self.books.get((order.broker, order.terms.symbol))
-        return book is not None and order.number in book.orders
+        return book is not None and order in book
 
     def book(self, broker: str, symbol: str) -> InstrumentBook:
         """That of an instrument, always the same one, whether orders wait in it or not."""
@@ -246,12 +257,11 @@ class DarkBook:
         """The order waits no longer, if it did. Called before its terms change."""
         instrument = (order.broker, order.terms.symbol)
         book = self.books.get(instrument)
-        if book is None or order.number not in book.orders:
+        if book is None or not book.discard(order):
             return
-        book.remove(order)
         if order.terms.trail is not None and not book.trails:
             del self.trailing[instrument]
-        if not book.orders:
+        if not book.size:
             del self.books[instrument]
             self.turns += 1
         if order.terms.expire_time_ns is not None:
@@ -268,6 +278,6 @@ class DarkBook:
 
     def waiting_at(self, broker: str) -> list[Order]:
         """Dark orders and alerts of a broker, oldest first."""
-        found = [order for (name, _), book in self.books.items() if name == broker for order in book.orders.values()]
+        found = [order for (name, _), book in self.books.items() if name == broker for order in book]
         found.sort(key=lambda order: order.number)
         return found

@@ -80,7 +80,7 @@ def feed_changed(state: State, change: inputs.FeedChanged, market: Market, now_n
     book = state.dark.books.get((change.broker, change.symbol))
     if book is None:
         return []
-    orders = sorted(book.orders.values(), key=lambda order: order.number)
+    orders = sorted(book, key=lambda order: order.number)
     why = _WHY_BLIND.get(change.state)
     if why is not None:
         unaware = [order for order in orders if not order.blind]

@@ -186,6 +186,8 @@ def _acked(state: State, event: OrderAcked) -> None:
 def _filled(state: State, event: OrderFilled) -> None:
     order = event.order
     state.exec_ids.setdefault(order.terms.account, {})[event.exec_id] = event.seq
+    if not order.executions:
+        order.executions = {}
     order.executions[event.exec_id] = Execution(
         event.seq, order.terms.symbol, event.exec_id, event.signed_qty, event.price, event.fee
     )

@@ -286,6 +286,10 @@ class Execution:
         return (self.symbol, self.signed_qty, self.price, self.fee) == (symbol, signed_qty, price, fee)
 
 
+NO_EXECUTIONS: dict[str, Execution] = {}
+"""Of orders that wait for long there may be a million."""
+
+
 @dataclass(slots=True, eq=False)
 class Order:
     """One order: who it is, and where it stands. Only the fold writes to it."""
@@ -310,8 +314,8 @@ class Order:
     last_seq: int = 0
     wait_stage: int = NOT_WAITING
     """How long the broker has owed an answer, see `waits.py`."""
-    executions: dict[str, Execution] = field(default_factory=dict[str, Execution])
-    """Its fills that stand, by exec_id."""
+    executions: dict[str, Execution] = field(default_factory=lambda: NO_EXECUTIONS)
+    """Its fills that stand, by exec_id. All orders without a fill share one; the fold gives an order its own."""
     external: bool = False
     """Placed elsewhere: `order_ref` is the broker's, and there is no owner."""
     blind: int = Reason.UNSPECIFIED

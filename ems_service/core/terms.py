@@ -63,6 +63,9 @@ class Trail:
 
 _WHOLE = Decimal(100)
 
+NO_TAGS: dict[str, str] = {}
+"""Of all terms without tags."""
+
 
 @dataclass(slots=True)
 class Terms:

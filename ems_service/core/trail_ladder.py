@@ -14,12 +14,9 @@ from decimal import Decimal
 from sortedcontainers import SortedDict, SortedList
 
 from ems_service.core.order import Order
+from ems_service.core.price_ladder import UNREACHED, Entry
 from ems_service.core.terms import Trail
 from ems_service.core.values import Direction, subtract
-
-UNREACHED = Decimal("Infinity")
-Entry = tuple[Decimal, int, Order]
-"""Trigger, negated for DOWN, and the order's number: the nearest first, and of equal ones the oldest."""
 
 
 class _Step:
@@ -67,6 +64,13 @@ class TrailLadder:
 
     def __len__(self) -> int:
         return len(self._step_of)
+
+    def __iter__(self) -> Iterator[Order]:
+        for step in self._steps.values():
+            yield from step.orders.values()
+
+    def __contains__(self, order: Order) -> bool:
+        return order.number in self._step_of
 
     @property
     def nearest(self) -> Decimal:

@@ -95,6 +95,8 @@ def test_line_tells_the_ems_against_its_floors() -> None:
         "dark_add_us_1e6": 8.0,
         "dark_bytes_per_order": 900.0,
         "cancel_all_10k_s": 2.0,
+        "dark_tick_objects": 1.0,
+        "dark_add_objects": 16.0,
     }
 
 

@@ -95,6 +95,6 @@ async def test_a_quiet_tick_is_no_input_unless_others_wait_that_come_before_it()
     see(a_trade("101"))
     assert (len(desk.engine.given), prices.last) == (3, 100)
     desk.engine.idle = True
-    desk.engine.state.dark.book("paper", "X-USD").last.came(Decimal(102), up=True)
+    desk.engine.state.dark.book("paper", "X-USD").last.up = Decimal(102)
     see(a_trade("102"))
     assert (len(desk.engine.given), prices.last) == (4, 100), "it fires"
