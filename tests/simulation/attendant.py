@@ -9,13 +9,12 @@ beginning's. In place of tasks and a call, steps and a line of the simulation.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from ems_service.core.inputs import Cause, OnLoss, Submit
+from ems_service.core.inputs import Cause, OnLoss, Submit, SubmitGroup
 from ems_service.publisher import View
 from ems_service.servicers.event_stream import HEAD_SEQ_FIELD, EventStream
 from ems_service.servicers.opening import _beginning
@@ -25,7 +24,7 @@ from pitline.ems.v1.command_pb2 import Command
 from pitline.ems.v1.trading_service_pb2 import TradeRequest
 from pitline_rpc.batch import uint64_field
 from simulation.network import Line
-from simulation.schedule import MICROSECOND_NS
+from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS
 
 if TYPE_CHECKING:
     from simulation.ems_host import EmsHost
@@ -33,8 +32,15 @@ if TYPE_CHECKING:
 PRINCIPAL = "local"
 
 
-async def _no_wait(given: Submit) -> None:
-    """A dark order without a direction is given one from the price that is there, or is denied."""
+FIRST_PRICES_NS = (MILLISECOND_NS, 60 * MILLISECOND_NS)
+"""How long an order with route BEST waits when the prices of its symbol were not held: often until they are there."""
+
+
+class _Prices:
+    """Somebody waits for first prices."""
+
+    def __await__(self) -> Generator["_Prices", None, None]:
+        yield self
 
 
 class Attendant:
@@ -48,6 +54,9 @@ class Attendant:
         self._cancel_after_seconds: int | None = None
         self._commands: list[Command] | None = []
         """What came before the beginning was sent; None after that."""
+        self._behind: list[list[Command]] = []
+        """What came and is not taken yet."""
+        self._taking: Coroutine[Any, Any, None] | None = None
         self._queue: list[bytes] = []
         self._flush_planned = False
         self._gone = False
@@ -98,7 +107,7 @@ class Attendant:
         self.view = opening.view
         self._cancel_after_seconds = opening.cancel_after_seconds
         context = cast(Any, SimpleNamespace(write=None))
-        nothing, prices = cast(Any, None), cast(Any, SimpleNamespace(first_prices=_no_wait))
+        nothing, prices = cast(Any, None), cast(Any, SimpleNamespace(first_prices=self._first_prices))
         self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, prices, PRINCIPAL)
         self._trade._client_id = self.view.client_id
         host.returned(self.view.client_id)
@@ -146,11 +155,31 @@ class Attendant:
         if not self._gone:
             self._take_all(commands)
 
+    async def _first_prices(self, given: Submit | SubmitGroup) -> None:
+        """A dark order without a direction is given one from the price that is there, or is denied; one with route BEST
+        waits a moment.
+        """
+        orders = given.orders if isinstance(given, SubmitGroup) else (given,)
+        if self._host.prices.hold(sorted({order.terms.symbol for order in orders if order.terms.routes_best})):
+            await _Prices()
+
     def _take_all(self, commands: list[Command]) -> None:
+        self._behind.append(commands)
+        if self._taking is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
         assert self._trade is not None
-        with suppress(StopIteration):
-            self._trade._take_all(commands, cast(EventStream, self)).send(None)
-            raise AssertionError("nothing waits here")
+        while not self._gone and (self._taking is not None or self._behind):
+            if self._taking is None:
+                self._taking = self._trade._take_all(self._behind.pop(0), cast(EventStream, self))
+            try:
+                self._taking.send(None)
+            except StopIteration:
+                self._taking = None
+            else:
+                self._host.after(*FIRST_PRICES_NS, self._go_on)
+                return
 
     def _queued(self, framed: bytes) -> None:
         self._queue.append(framed)

@@ -24,7 +24,7 @@ from pitline.broker.v1.broker_service_pb2 import TradesResponse
 from simulation.faults import Fault
 from simulation.network import End, Line
 from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS
-from simulation.venue import INSTRUMENTS
+from simulation.venue import instruments
 
 if TYPE_CHECKING:
     from simulation.ems_host import EmsHost
@@ -35,7 +35,7 @@ PAUSE_NS = (20 * MILLISECOND_NS, 200 * MILLISECOND_NS)
 class BrokerCaller:
     """One life's line: called again whenever it is lost. An End of the network."""
 
-    def __init__(self, host: EmsHost, name: str, reach: Callable[[End], Line | None]) -> None:
+    def __init__(self, host: EmsHost, name: str, reach: Callable[[str, End], Line | None]) -> None:
         self.link = BrokerLink(name, "", host.caller, host.engine)
         self.is_mute = False
         """Only a fault sets this: what would be sent was sent before."""
@@ -99,14 +99,14 @@ class BrokerCaller:
 
     def _open(self, found: Known) -> None:
         host = self._host
-        if found.broker is not None and host.disk.early_cursor is not None:
-            found.broker.cursor = max(found.broker.cursor, host.disk.early_cursor)
-        line = self._reach(self)
+        if found.broker is not None:
+            found.broker.cursor = max(found.broker.cursor, host.disk.early_cursors.get(self._name, 0))
+        line = self._reach(self._name, self)
         if line is None:
             self._failed("nobody answers")
             return
         self._line = line
-        self._dialogue = Dialogue(self._name, host.durability, found, INSTRUMENTS)
+        self._dialogue = Dialogue(self._name, host.durability, found, instruments(self._name))
         self._events.clear()
         self._queue.clear()
         self._waits_for_decision = self._begun = False
@@ -131,7 +131,8 @@ class BrokerCaller:
             host.engine.put(hello, lambda decision: self._decided(line, hello, decision))
             return
         if event.broker_seq and host.fault is Fault.EARLY_CURSOR:
-            host.disk.early_cursor = max(host.disk.early_cursor or 0, event.broker_seq)
+            early = host.disk.early_cursors
+            early[self._name] = max(early.get(self._name, 0), event.broker_seq)
         for given in dialogue.take(event):
             host.engine.put(given)
 
@@ -150,7 +151,7 @@ class BrokerCaller:
         self._pump()
 
     def _failed(self, why: str) -> None:
-        self._host.schedule.note(self._host.name, f"broker {why}")
+        self._host.schedule.note(self._host.name, f"{self._name} {why}")
         self.hang_up()
         self._host.engine.put(LinkChanged(Cause(broker=self._name), BrokerState.DOWN, why))
         self._host.after(*PAUSE_NS, self.call)

@@ -39,7 +39,6 @@ from simulation.network import End, Line
 from simulation.schedule import MICROSECOND_NS, Schedule
 from simulation.venue import ACCOUNTS, FEES, LISTINGS, Weather
 
-STORE_ID = "simulated-store"
 SAID_TWICE = 0.02
 """How often an event of the log is said again, out of place: brokers do."""
 
@@ -52,12 +51,22 @@ class _Done:
 
 
 class BrokerHost(Mortal):
-    """The paper broker, over all its lives."""
+    """A paper broker, over all its lives. One that does not `modify` orders says so, and is asked for none."""
 
     def __init__(
-        self, schedule: Schedule, doom: Doom, durability: str, fault: Fault | None, latency: Latency, weather: Weather
+        self,
+        name: str,
+        schedule: Schedule,
+        doom: Doom,
+        durability: str,
+        fault: Fault | None,
+        latency: Latency,
+        weather: Weather,
+        *,
+        modify: bool,
     ) -> None:
-        super().__init__("broker", schedule, doom)
+        super().__init__(name, schedule, doom)
+        self.modify = modify
         self._durability = durability
         self._fault = fault
         self._latency = latency
@@ -66,10 +75,10 @@ class BrokerHost(Mortal):
         self._sessions: list[_Session] = []
         self._db = sqlite3.connect(":memory:", isolation_level=None)
         _prepare(self._db, Path())
-        self._db.execute("UPDATE facts SET value = ? WHERE name = 'store_id'", (STORE_ID,))
+        self._db.execute("UPDATE facts SET value = ? WHERE name = 'store_id'", (f"simulated-{name}",))
         store = Store(self._db, self._db)
-        for name in ACCOUNTS:
-            store.open_account(name, "USD", {})
+        for account in ACCOUNTS:
+            store.open_account(account, "USD", {})
 
     def start(self) -> None:
         """A process takes the store over."""
@@ -287,7 +296,9 @@ class _Session:
     def begin(self, recovery: Recovery) -> None:
         """It is attached."""
         self._host.sending()
-        self._queued(frame(recovery.hello_ack))
+        hello_ack = BrokerEvent.FromString(recovery.hello_ack)
+        hello_ack.hello_ack.capabilities.modify = self._host.modify
+        self._queued(frame(hello_ack.SerializeToString()))
         self._plan(lambda: self._replay(recovery, recovery.after_seq))
 
     def put(self, framed: bytes) -> None:

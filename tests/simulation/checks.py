@@ -27,9 +27,10 @@ from pitline.ems.v1.trading_service_pb2 import TradeResponse
 from simulation import held_checks
 from simulation.ems_archive import EmsArchive
 from simulation.ems_host import JOURNAL_ID
-from simulation.venue import BROKER
+from simulation.venue import BROKERS
 
 if TYPE_CHECKING:
+    from simulation.broker_host import BrokerHost
     from simulation.client_host import ClientHost
     from simulation.world import World
 
@@ -43,7 +44,7 @@ _FATES = {
 }
 _CANCEL_ASKED = ("cancel_requested", "cancel_stashed")
 _MODIFY_ASKED = ("modify_requested", "modify_stashed")
-_LEAVES = ("orders", "by_client", "by_ref")
+_LEAVES = ("orders", "by_client", "by_ref", "parents")
 _STATE_FIELDS = tuple(field.name for field in fields(State))
 _ORDER_FIELDS = tuple(field.name for field in fields(Order))
 
@@ -76,11 +77,12 @@ class _Day:
         for record in self.records:
             evolve(self.state, to_event(record, self.state))
         self.public = [(record, _event(record)) for record in self.records if record.public]
-        head = world.broker.state.head_broker_seq
-        self.said = [BrokerEvent.FromString(event) for _, event in world.broker.store.events(0, head, head + 1)]
+        self.said_by = {name: _said(broker) for name, broker in world.brokers.items()}
+        self.said = [event for said in self.said_by.values() for event in said]
         self.routed = {event.order_id for _, event in self.public if event.HasField("order_routed")}
         self.ids = {order.order_ref: order.order_id for order in self.state.orders.values()}
-        self.orders = {order.order_ref: order for order in self.state.orders.values()}
+        self.orders = {order.order_ref: order for order in self.state.orders.values() if order.order_ref}
+        """Those that a broker can have."""
 
 
 def check(world: World) -> None:
@@ -137,7 +139,8 @@ def _unlike(folded: State, live: State, archive: EmsArchive) -> Iterator[str]:
 def _all_has_ended(day: _Day) -> None:
     still = list(day.state.open_orders)
     assert not still, f"open at the EMS: {still}"
-    assert not day.world.broker.state.open, f"open at the broker: {list(day.world.broker.state.open)}"
+    for name, broker in day.world.brokers.items():
+        assert not broker.state.open, f"open at {name}: {list(broker.state.open)}"
 
 
 def _comparable(value: object) -> Any:
@@ -153,8 +156,13 @@ def _comparable(value: object) -> Any:
 
 
 def _broker_restores(day: _Day) -> None:
-    restored, _, _ = day.world.broker.standing()
-    live = day.world.broker.state
+    for broker in day.world.brokers.values():
+        _restores(broker)
+
+
+def _restores(broker: BrokerHost) -> None:
+    restored, _, _ = broker.standing()
+    live = broker.state
     assert restored.head_broker_seq == live.head_broker_seq
     assert {ref: _resting(order) for ref, order in restored.open.items()} == {
         ref: _resting(order) for ref, order in live.open.items()
@@ -172,9 +180,8 @@ def _resting(order: paper.Order) -> tuple[object, ...]:
 
 
 def _same_fate(day: _Day) -> None:
-    broker = day.world.broker.state
     for order in day.orders.values():
-        state, found = order.state, broker.fate(order.order_ref)
+        state, found = order.state, day.world.brokers[order.broker].state.fate(order.order_ref)
         where = f"{order.order_id} is {state.status.name} at the EMS"
         if found is None:
             unsent = (
@@ -198,7 +205,8 @@ def _same_fate(day: _Day) -> None:
 
 
 def _nothing_outstanding(day: _Day) -> None:
-    assert not day.state.brokers[BROKER].quarantined, "quarantined, and the broker says what it means"
+    for name, broker in day.state.brokers.items():
+        assert not broker.quarantined, f"quarantined, and {name} says what it means"
     for order in day.orders.values():
         state = order.state
         assert state.in_doubt is InDoubt.NONE, f"{order.order_id} is in doubt, and nobody lost any evidence"
@@ -254,13 +262,14 @@ def _done_once(day: _Day) -> None:
 
 def _same_fills(day: _Day) -> None:
     told = [
-        (said.fill.fill.exec_id, said.fill.order_ref, said.fill.fill.signed_qty, said.fill.fill.price)
-        for said in day.said
+        ((name, said.fill.fill.exec_id), said.fill.order_ref, said.fill.fill.signed_qty, said.fill.fill.price)
+        for name, events in day.said_by.items()
+        for said in events
         if said.HasField("fill")
     ]
     counted = [
         (
-            fill.exec_id,
+            (event.account.partition(".")[0], fill.exec_id),
             day.state.orders[event.order_id].order_ref if event.order_id else "",
             fill.signed_qty,
             fill.price,
@@ -283,17 +292,18 @@ def _same_fills(day: _Day) -> None:
 
 def _positions_add_up(day: _Day) -> None:
     sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for said in day.said:
-        if said.HasField("fill"):
-            sums[f"{BROKER}.{said.fill.account}", said.fill.symbol] += Decimal(said.fill.fill.signed_qty)
+    for name, events in day.said_by.items():
+        for said in events:
+            if said.HasField("fill"):
+                sums[f"{name}.{said.fill.account}", said.fill.symbol] += Decimal(said.fill.fill.signed_qty)
     at_ems = {key: position.signed_qty for key, position in day.state.positions.items()}
-    accounts = day.world.broker.state.accounts.values()
     at_broker = {
-        (f"{BROKER}.{account.name}", symbol): day.world.broker.state.books[symbol].listing.qty(position.lots)
-        for account in accounts
+        (f"{name}.{account.name}", symbol): broker.state.books[symbol].listing.qty(position.lots)
+        for name, broker in day.world.brokers.items()
+        for account in broker.state.accounts.values()
         for symbol, position in account.positions.items()
     }
-    assert at_broker == sums, f"the broker holds {at_broker}, its fills are {dict(sums)}"
+    assert at_broker == sums, f"the brokers hold {at_broker}, their fills are {dict(sums)}"
     assert at_ems == sums, f"the EMS holds {at_ems}, the fills are {dict(sums)}"
     assert not day.state.mismatches, f"told of {day.state.mismatches}, which is none"
 
@@ -312,7 +322,7 @@ def _groups_end(day: _Day) -> None:
 def _one_order_an_id(day: _Day) -> None:
     made: dict[tuple[str, str], set[str]] = defaultdict(set)
     for _, event in day.public:
-        if event.order_id:
+        if event.client_order_id:
             made[event.client_id, event.client_order_id].add(event.order_id)
     twice = {key: sorted(orders) for key, orders in made.items() if len(orders) > 1}
     assert not twice, f"more than one order: {twice}"
@@ -340,7 +350,7 @@ def _accepted_is_decided(day: _Day) -> None:
 def _heard_back(day: _Day) -> None:
     for client in day.world.clients:
         assert client.is_at_rest, f"{client.name} waits for {len(client.outbox)} answers"
-        for client_order_id in client.disk.submits:
+        for client_order_id in client.disk.wanted():
             assert client_order_id in client.disk.answered, f"{client_order_id} has no answer"
 
 
@@ -390,6 +400,11 @@ def _same_view(day: _Day) -> None:
         mine = [order for order in day.state.open_orders.values() if order.client_id == client.name]
         unseen = [order.order_id for order in mine if order.order_id not in client.blotter.orders]
         assert not unseen, f"{client.name} does not know that it has {unseen}"
+
+
+def _said(broker: BrokerHost) -> list[BrokerEvent]:
+    head = broker.state.head_broker_seq
+    return [BrokerEvent.FromString(event) for _, event in broker.store.events(0, head, head + 1)]
 
 
 def _event(record: Record) -> Event:

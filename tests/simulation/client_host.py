@@ -5,10 +5,22 @@ with what it has on disk and submits again, under the same id, whatever it has n
 disk too and begins from a snapshot. Invariant: it never uses one id for two orders, except to be refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Command, Modify, OnDisconnect, Open, OrderKey, Submit, View
+from pitline.ems.v1.command_pb2 import (
+    GROUP_LINK_BASKET,
+    Cancel,
+    CancelGroup,
+    Command,
+    Modify,
+    OnDisconnect,
+    Open,
+    OrderKey,
+    Submit,
+    SubmitGroup,
+    View,
+)
 from pitline.ems.v1.event_pb2 import Event
 from pitline.ems.v1.trading_service_pb2 import TradeRequest, TradeResponse
 from pitline.types.v1.order_pb2 import EXECUTION_LIVE, ORDER_STATUS_DARK, Order
@@ -20,12 +32,12 @@ from pitline_client.views import OrderView
 from simulation.mortal import Crash, Doom, Mortal
 from simulation.network import End, Line
 from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS, Schedule
-from simulation.whims import any_limit_px, any_qty, any_selection, any_terms, any_trigger
+from simulation.whims import any_group, any_limit_px, any_qty, any_selection, any_terms, any_trigger
 
 PAUSE_NS = (20 * MILLISECOND_NS, 150 * MILLISECOND_NS)
 WISHES = {
     "submit": 8, "submit and cancel": 2, "submit and modify": 1, "cancel": 5, "modify": 6, "resubmit": 1, "misuse": 1,
-    "cancel group": 1,
+    "cancel group": 1, "submit group": 4, "resubmit group": 1,
 }  # fmt: skip
 """What a client does, about so often."""
 
@@ -38,13 +50,20 @@ class ClientDisk:
     orders: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """Of the view, by order_id."""
     submits: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    """Everything it ever wanted to submit, by client_order_id."""
+    """Everything it ever wanted to submit alone, by client_order_id."""
+    groups: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """Everything it ever wanted to submit together, by group_id."""
     answered: set[str] = field(default_factory=set[str])
     """client_order_ids of which the EMS has made an order, or has refused to."""
     since_seq: int = 0
     """The seq of the snapshot after which `seen` begins."""
     seen: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
     """Every event with a seq that was taken, in order."""
+
+    def wanted(self) -> list[str]:
+        """The client_order_ids of all that it ever wanted to submit."""
+        together = [submit.client_order_id for group in self.groups.values() for submit in _orders_of(group)]
+        return [*self.submits, *together]
 
 
 class ClientHost(Mortal):
@@ -85,9 +104,13 @@ class ClientHost(Mortal):
         self._snapshot_seq: int | None = None
         self._sending = False
         self._flush_planned = False
+        self._grouped: dict[str, SubmitGroup] = {}
         for client_order_id, submit in disk.submits.items():
             if client_order_id not in disk.answered:
                 self._give(Command(submit=Submit.FromString(submit)))
+        for group in disk.groups.values():
+            if any(submit.client_order_id not in disk.answered for submit in _orders_of(group)):
+                self._give(Command(submit_group=SubmitGroup.FromString(group)))
         self._call()
 
     def die(self, why: str) -> None:
@@ -99,7 +122,7 @@ class ClientHost(Mortal):
 
     def lose_disk(self) -> None:
         """Dead, and its disk gone."""
-        self.forgotten |= self.disk.submits.keys() - self.disk.answered
+        self.forgotten |= set(self.disk.wanted()) - self.disk.answered
         self.disk = ClientDisk()
         self.schedule.note(self.name, "lost its disk")
 
@@ -123,11 +146,15 @@ class ClientHost(Mortal):
             self.cancel(order) if wish == "cancel" else self._modify(self._key(order), held=order.message)
         elif wish == "cancel group":
             self._cancel_group()
+        elif wish == "resubmit group" and self.disk.groups:
+            self._submit_group_again()
         elif wish in ("resubmit", "misuse") and submits:
             again = Submit.FromString(dice.choice(submits))
             if wish == "misuse":
                 again.terms.tags["another"] = "one"
             self._give(Command(submit=again))
+        elif wish in ("submit group", "resubmit group"):
+            self._submit_group()
         else:
             self._submit(wish)
 
@@ -144,11 +171,7 @@ class ClientHost(Mortal):
     def _submit(self, wish: str) -> None:
         self._named += 1
         submit = Submit(client_order_id=f"{self.name}.{self._named}", terms=any_terms(self.schedule))
-        crash = self.doom.at_commit(self.name)
-        if crash is not Crash.BEFORE_COMMIT:
-            self.disk.submits[submit.client_order_id] = submit.SerializeToString(deterministic=True)
-        if crash is not Crash.NO:
-            self.die(crash.value)
+        if not self._kept(self.disk.submits, submit.client_order_id, submit):
             return
         self._give(Command(submit=submit))
         key = OrderKey(client_order_id=submit.client_order_id)
@@ -156,6 +179,28 @@ class ClientHost(Mortal):
             self._give(Command(cancel=Cancel(order=key)))
         elif wish == "submit and modify":
             self._modify(key)
+
+    def _submit_group(self) -> None:
+        self._named += 1
+        group = any_group(self.schedule, f"{self.name}.{self._named}")
+        if self._kept(self.disk.groups, group.group_id, group):
+            self._give(Command(submit_group=group))
+
+    def _submit_group_again(self) -> None:
+        """The same, or now and then another one under its name."""
+        again = SubmitGroup.FromString(self.schedule.dice.choice(list(self.disk.groups.values())))
+        if self.schedule.chance(0.4):
+            again.orders[-1].terms.tags["another"] = "one"
+        self._give(Command(submit_group=again))
+
+    def _kept(self, kept: dict[str, bytes], name: str, wanted: Submit | SubmitGroup) -> bool:
+        """It is on disk, and the client lives on."""
+        crash = self.doom.at_commit(self.name)
+        if crash is not Crash.BEFORE_COMMIT:
+            kept[name] = wanted.SerializeToString(deterministic=True)
+        if crash is not Crash.NO:
+            self.die(crash.value)
+        return crash is Crash.NO
 
     def _cancel_group(self) -> None:
         """Its own orders and whatever else it may, by a filter or all; some groups have little time."""
@@ -181,13 +226,15 @@ class ClientHost(Mortal):
         self._give(Command(modify=modify))
 
     def _key(self, order: OrderView) -> OrderKey:
-        if order.client_id == self.name and self.schedule.chance(0.5):
+        if order.client_id == self.name and order.client_order_id and self.schedule.chance(0.5):
             return OrderKey(client_order_id=order.client_order_id)
         return OrderKey(order_id=order.order_id)
 
     def _give(self, command: Command) -> None:
         self._commands += 1
         command.command_id = f"{self.name}-{self._commands}"
+        if command.HasField("submit_group"):
+            self._grouped[command.command_id] = command.submit_group
         self.outbox.put(command, self.schedule.now_ns / SECOND_NS)
         if self._sending:
             self._plan_flush()
@@ -247,6 +294,11 @@ class ClientHost(Mortal):
                 self.schedule.note(self.name, f"refused: {event.command_refused.text}")
                 if command is not None and command.HasField("submit"):
                     self._answered.add(command.submit.client_order_id)
+                group = self._grouped.get(event.command_id)
+                if group is not None and (group.link != GROUP_LINK_BASKET or not event.command_refused.client_order_id):
+                    self._answered.update(submit.client_order_id for submit in group.orders)
+                elif group is not None:
+                    self._answered.add(event.command_refused.client_order_id)
             case "snapshot_complete":
                 self._snapshot_seq = event.snapshot_complete.seq
                 self._seen.clear()
@@ -279,3 +331,7 @@ class ClientHost(Mortal):
         if self._sending and self._line is not None:
             while (message := self.outbox.next_message()) is not None:
                 self._line.send(0, message)
+
+
+def _orders_of(group: bytes) -> Sequence[Submit]:
+    return SubmitGroup.FromString(group).orders

@@ -15,8 +15,8 @@ class EmsDisk:
         self.groups: list[list[Record]] = []
         self.kept_after_seq = 0
         """Nothing is ever taken out."""
-        self.early_cursor: int | None = None
-        """Only the fault EARLY_CURSOR writes this."""
+        self.early_cursors: dict[str, int] = {}
+        """By broker. Only the fault EARLY_CURSOR writes this."""
         self._last_seqs: list[int] = []
 
     def store(self, records: list[Record]) -> None:

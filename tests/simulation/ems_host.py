@@ -9,7 +9,7 @@ where it is wanted. What goes out goes out as the real engine lets it.
 # pyright: reportPrivateUsage=false
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -21,7 +21,8 @@ from ems_service.convert.hello import Caller
 from ems_service.convert.record import Record
 from ems_service.core import ems
 from ems_service.core.events import Decision, Event, OrderEvent
-from ems_service.core.inputs import Cause, Disconnected, Input, Started, Submit, TimePassed
+from ems_service.core.inputs import Cause, Disconnected, Input, Started, Submit, SubmitGroup, TimePassed
+from ems_service.core.market import VenueChoice
 from ems_service.core.order import CancelStage
 from ems_service.core.state import State
 from ems_service.engine import _REQUESTS, Clock, Engine
@@ -38,14 +39,13 @@ from simulation.ems_disk import EmsDisk
 from simulation.faults import Fault
 from simulation.mortal import Crash, Died, Doom, Mortal
 from simulation.network import End, Line
-from simulation.price_line import PriceLine
+from simulation.price_line import PriceLines
 from simulation.schedule import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS, Schedule
-from simulation.venue import Weather
+from simulation.venue import BROKERS, SYMBOLS, Weather
 from simulation.watchman import Watchman
 
 EMS_ID = "sim"
 JOURNAL_ID = "SIMULATE"
-BROKER = "paper"
 COMMIT_NS = {"flush": (10_000, 60_000), "fsync": (200_000, 4 * MILLISECOND_NS)}
 HELD_BACK = {Fault.UNJOURNALED_SEND: "client", Fault.EARLY_REPLY: "broker"}
 """To whom a fault that answers too early still waits for the disk."""
@@ -90,9 +90,10 @@ class _Engine(Engine):
     host: "EmsHost"
 
     def put(self, given: Input, answered: Callable[[Decision], None] | None = None) -> None:
-        if self.host.fault is Fault.SKIPPED_ID_DEDUPE and isinstance(given, Submit):
-            key = (given.cause.principal, given.cause.client_id, given.client_order_id)
-            self.host.state.by_client.pop(key, None)
+        if self.host.fault is Fault.SKIPPED_ID_DEDUPE and isinstance(given, Submit | SubmitGroup):
+            for submit in given.orders if isinstance(given, SubmitGroup) else (given,):
+                key = (submit.cause.principal, submit.cause.client_id, submit.client_order_id)
+                self.host.state.by_client.pop(key, None)
         super().put(given, answered)
 
     def _let_out(
@@ -102,13 +103,17 @@ class _Engine(Engine):
             super()._let_out(happened, records, looks)
             return
         for event in happened:
-            if isinstance(event, OrderEvent) and (request := _REQUESTS.get(type(event))) is not None:
+            request = _REQUESTS.get(type(event))
+            if isinstance(event, OrderEvent) and request is not None and event.order.broker:
                 self.outlets[event.order.broker].send(request(event))
 
         def the_rest() -> None:
-            self.host.line.is_mute = True
+            lines = self.host.lines.values()
+            for line in lines:
+                line.is_mute = True
             super(_Engine, self)._let_out(happened, records, looks)
-            self.host.line.is_mute = False
+            for line in lines:
+                line.is_mute = False
 
         self.host.leaving("client", the_rest)
 
@@ -146,7 +151,7 @@ def _unheeded(_: object) -> None:
 
 
 class EmsHost(Mortal):
-    """The EMS, over all its lives. `reach_broker` opens a line to the broker, None when nobody answers."""
+    """The EMS, over all its lives. `reach_broker` opens a line to a broker by name, None when nobody answers."""
 
     def __init__(
         self,
@@ -155,8 +160,8 @@ class EmsHost(Mortal):
         durability: str,
         answer_ns: int,
         fault: Fault | None,
-        reach_broker: Callable[[End], Line | None],
-        weather: Weather,
+        reach_broker: Callable[[str, End], Line | None],
+        weathers: Mapping[str, Weather],
     ) -> None:
         super().__init__("ems", schedule, doom)
         self.disk = EmsDisk(JOURNAL_ID)
@@ -173,7 +178,7 @@ class EmsHost(Mortal):
         self.attendants: dict[str, Attendant] = {}
         self._lines: list[Line] = []
         self._reach_broker = reach_broker
-        self._weather = weather
+        self._weathers = weathers
         self._graces: dict[str, int] = {}
         self.wakes_left: int | None = None
         """How often deadlines are still brought to the core; None: always. What is in doubt is asked about for ever."""
@@ -192,14 +197,18 @@ class EmsHost(Mortal):
         ids, row = archive.ids(snapshot_seq), archive.last_row(snapshot_seq)
         self._recall = _Recall(cast(Archive, archive), ids, row, self.misfires)
         self.engine = _Engine(self.state, cast(Journal, self), self.publisher, _Clock(self.schedule), self._recall)
-        self.prices = PriceLine(self, self._weather)
+        self.prices = PriceLines(self, self._weathers)
         self.engine.lookout = self.prices
         self.engine.host = self
         self.engine._wake = _Wake(self._woken)
-        self.engine.market.awaited = frozenset((BROKER,))
-        self.engine.market.answer_ns = self._answer_ns
-        self.line = BrokerCaller(self, BROKER, self._reach_broker)
-        self.engine.outlets[BROKER] = self.line.link
+        market = self.engine.market
+        market.awaited = frozenset(BROKERS)
+        market.answer_ns = self._answer_ns
+        market.venues["dealer"] = VenueChoice("dealer.alt", {SYMBOLS[0]: Decimal(1)})
+        self._recall.watchman.offers = market.offers
+        self.lines = {name: BrokerCaller(self, name, self._reach_broker) for name in BROKERS}
+        for name, caller in self.lines.items():
+            self.engine.outlets[name] = caller.link
         self._is_idle = False
         self._is_woken = False
         self._watched_ns = None
@@ -215,7 +224,8 @@ class EmsHost(Mortal):
         """What was not stored is lost, and every line with it."""
         self.end(why)
         self.is_open = False
-        self.line.hang_up()
+        for caller in self.lines.values():
+            caller.hang_up()
         for line in self._lines:
             line.hang_up(1)
         self.attendants.clear()
@@ -259,7 +269,8 @@ class EmsHost(Mortal):
         self.is_open = True
         for (_, client_id), seconds in self.state.cancel_after_seconds.items():
             self.grace(client_id, max(seconds, RETURN_SECONDS_MIN))
-        self.after(0, MILLISECOND_NS, self.line.call)
+        for caller in self.lines.values():
+            self.after(0, MILLISECOND_NS, caller.call)
 
     # What leaves memory, and comes back.
 
@@ -375,7 +386,8 @@ class EmsHost(Mortal):
         with suppress(Died):
             then()
         self._sends_left = None
-        self.line.flush()
+        for caller in self.lines.values():
+            caller.flush()
         for attendant in self.attendants.values():
             attendant.flush_all()
         self.die(crash.value)

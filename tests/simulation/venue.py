@@ -9,8 +9,12 @@ from paper_broker.core.feed import BookSet, Halted, MarketChange, Opened, Printe
 from paper_broker.core.instruments import Listing
 from pitline.types.v1.instrument_pb2 import Instrument
 
-BROKER = "paper"
+BROKERS = ("paper", "dealer")
+"""Each with a market of its own. The dealer does not modify orders, and its quotes tell no quantity."""
+
 ACCOUNTS = ("main", "alt")
+"""Of each broker."""
+
 LISTINGS = tuple(
     Listing(f"{base}-USD", f"{base}USD", base, "USD", tick_size=Decimal("0.5"), lot_size=Decimal("0.1"))
     for base in ("X", "Y")
@@ -21,17 +25,16 @@ MIDDLE_TICKS = 200
 """Where prices begin, and around which orders are placed: 100 USD."""
 
 
-def _instrument(listing: Listing) -> Instrument:
-    message = market.instrument(listing)
-    message.key.broker = BROKER
-    return message
-
-
-INSTRUMENTS = [_instrument(listing) for listing in LISTINGS]
+def instruments(broker: str) -> list[Instrument]:
+    """What a broker lists."""
+    listed = [market.instrument(listing) for listing in LISTINGS]
+    for message in listed:
+        message.key.broker = broker
+    return listed
 
 
 class Weather:
-    """The market: two books that wander, print, and seldom halt."""
+    """The market of one broker: two books that wander, print, and seldom halt."""
 
     def __init__(self, dice: Random) -> None:
         self._dice = dice

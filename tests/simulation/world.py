@@ -1,4 +1,4 @@
-"""One world: an EMS, a paper broker, three clients, a market, and whatever goes wrong, all by one seed.
+"""One world: an EMS, two paper brokers, three clients, a market each, and whatever goes wrong, all by one seed.
 
 `run` plays a seed: for a few seconds everything may fail, then the world is left alone until nothing is left to do, and
 is checked; then every client cancels what is open, and it is checked once more.
@@ -17,7 +17,7 @@ from simulation.faults import Fault
 from simulation.mortal import Crash, Mortal
 from simulation.network import End, Line
 from simulation.schedule import MILLISECOND_NS, NOON_NS, SECOND_NS, NeverAtRest, Schedule
-from simulation.venue import SYMBOLS, Weather
+from simulation.venue import BROKERS, SYMBOLS, Weather
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Size:
     feed_troubles: int
 
 
-WORLD = Size(3 * SECOND_NS, actions=22, moves=40, comparisons=3, compactions=5, feed_troubles=4)
-VILLAGE = Size(SECOND_NS // 2, actions=2, moves=8, comparisons=1, compactions=2, feed_troubles=1)
+WORLD = Size(3 * SECOND_NS, actions=22, moves=60, comparisons=3, compactions=5, feed_troubles=4)
+VILLAGE = Size(SECOND_NS // 2, actions=2, moves=12, comparisons=1, compactions=2, feed_troubles=1)
 """Small enough to die in it at every single commit."""
 
 WAKES_MAX = 100
@@ -83,17 +83,17 @@ class World:
         self.size = VILLAGE if appointment else WORLD
         self._crash_chance = 0 if appointment else dice.choice((0.0, 0.02, 0.04))
         self._troubles = 0 if appointment else dice.choice((2, 6, 12))
-        self.weather = Weather(dice)
-        self.broker = BrokerHost(schedule, self, _durability(schedule), fault, _latency(schedule, seed), self.weather)
+        self.weathers = {name: Weather(dice) for name in BROKERS}
+        self.brokers = {name: self._broker(name, seed, fault) for name in BROKERS}
         self.ems = EmsHost(
-            schedule, self, _durability(schedule), _answer_ns(schedule), fault, self._reach_broker, self.weather
+            schedule, self, _durability(schedule), _answer_ns(schedule), fault, self._reach_broker, self.weathers
         )
         self.clients = [
             ClientHost("alice", schedule, self, self._reach_ems, OWN, KEEP),
             ClientHost("bob", schedule, self, self._reach_ems, OWN, dice.choice((KEEP, CANCEL_MINE))),
             ClientHost("desk", schedule, self, self._reach_ems, of_accounts(), KEEP),
         ]
-        self._mortals: Mapping[str, Mortal] = {mortal.name: mortal for mortal in (self.broker, self.ems, *self.clients)}
+        self._mortals: Mapping[str, Mortal] = {mortal.name: mortal for mortal in (*self.brokers.values(), self.ems, *self.clients)}
 
     def at_commit(self, who: str) -> Crash:
         """A Doom's: dice, or the appointment."""
@@ -151,23 +151,26 @@ class World:
             mortal.start()
 
     def _move(self) -> None:
-        """The market moves: the broker hears of it, and later the EMS."""
-        changes = self.weather.move(self.schedule.now_ns)
-        self.broker.move(changes)
-        if self.ems.alive and self.broker.alive:
-            self.ems.prices.moved(changes)
+        """A market moves: its broker hears of it, and later the EMS."""
+        name = self.schedule.dice.choice(BROKERS)
+        changes, broker = self.weathers[name].move(self.schedule.now_ns), self.brokers[name]
+        broker.move(changes)
+        if self.ems.alive and broker.alive:
+            self.ems.prices.of[name].moved(changes)
 
     def _trouble_feed(self) -> None:
         if not self.ems.alive:
             return
+        prices = self.ems.prices.of[self.schedule.dice.choice(BROKERS)]
         if self.schedule.chance(0.5):
-            self.ems.prices.lose()
+            prices.lose()
         else:
-            self.ems.prices.fall_silent(self.schedule.dice.choice(SYMBOLS))
+            prices.fall_silent(self.schedule.dice.choice(SYMBOLS))
 
     def _compare(self) -> None:
         if self.ems.alive:
-            self.ems.line.compare()
+            for line in self.ems.lines.values():
+                line.compare()
 
     # What goes wrong between two steps.
 
@@ -196,8 +199,14 @@ class World:
         self.lines = [line for line in self.lines if line.is_open]
         return self.schedule.dice.choice(self.lines) if self.lines else None
 
-    def _reach_broker(self, caller: End) -> Line | None:
-        return self._line("ems-broker", caller, self.broker) if self.broker.alive else None
+    def _broker(self, name: str, seed: int, fault: Fault | None) -> BrokerHost:
+        schedule, weather = self.schedule, self.weathers[name]
+        delays, modify = _latency(schedule, seed), name != "dealer"
+        return BrokerHost(name, schedule, self, _durability(schedule), fault, delays, weather, modify=modify)
+
+    def _reach_broker(self, name: str, caller: End) -> Line | None:
+        broker = self.brokers[name]
+        return self._line(f"ems-{name}", caller, broker) if broker.alive else None
 
     def _reach_ems(self, caller: End) -> Line | None:
         return self._line("client-ems", caller, self.ems) if self.ems.is_open else None
@@ -244,9 +253,9 @@ def run(seed: int, fault: Fault | None = None, appointment: Appointment | None =
 
 
 def everywhere(seed: int) -> Iterator[Appointment]:
-    """Each way of dying around each commit that the EMS, the broker and a client make in a small world."""
+    """Each way of dying around each commit that the EMS, the brokers and a client make in a small world."""
     commits = run(seed, appointment=Appointment("nobody", 0, Crash.NO)).commits
-    for who in ("ems", "broker", "alice"):
+    for who in ("ems", *BROKERS, "alice"):
         for commit in range(1, commits[who] + 1):
             for crash in CRASHES:
                 yield Appointment(who, commit, crash)
