@@ -39,7 +39,7 @@ FIRST_PRICES_NS = (MILLISECOND_NS, 60 * MILLISECOND_NS)
 class _Prices:
     """Somebody waits for first prices."""
 
-    def __await__(self) -> Generator["_Prices", None, None]:
+    def __await__(self) -> Generator[_Prices, None, None]:
         yield self
 
 

@@ -24,10 +24,10 @@ from paper_broker.core import orders as paper
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.ems.v1.event_pb2 import Event
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
-from simulation import held_checks
+from simulation import held_checks, routing_checks
 from simulation.ems_archive import EmsArchive
 from simulation.ems_host import JOURNAL_ID
-from simulation.venue import BROKERS
+from simulation.linked_checks import Families
 
 if TYPE_CHECKING:
     from simulation.broker_host import BrokerHost
@@ -76,7 +76,10 @@ class _Day:
         """Folded from zero: nothing has left it."""
         for record in self.records:
             evolve(self.state, to_event(record, self.state))
-        self.public = [(record, _event(record)) for record in self.records if record.public]
+        self.commits: list[list[tuple[Record, Event | None]]] = [
+            [(record, _event(record) if record.public else None) for record in group] for group in world.ems.disk.groups
+        ]
+        self.public = [(record, event) for commit in self.commits for record, event in commit if event is not None]
         self.said_by = {name: _said(broker) for name, broker in world.brokers.items()}
         self.said = [event for said in self.said_by.values() for event in said]
         self.routed = {event.order_id for _, event in self.public if event.HasField("order_routed")}
@@ -316,6 +319,12 @@ def _groups_end(day: _Day) -> None:
     held_checks.groups_end(day.records, {record.seq: event for record, event in day.public})
 
 
+def _linked_hold(day: _Day) -> None:
+    families = Families(frozenset(name for name, broker in day.world.brokers.items() if not broker.modify))
+    families.follow(day.commits)
+    families.stand()
+
+
 # The EMS and its clients.
 
 
@@ -427,6 +436,8 @@ _AT_REST: dict[str, Callable[[_Day], None]] = {
     "what waits here fires once": lambda day: held_checks.fired_once(day.public),
     "what waits here is unseen by the broker": lambda day: held_checks.unseen_before(day.public, day.said, day.ids),
     "a group is told of until it is over": _groups_end,
+    "linked orders are for what is left": _linked_hold,
+    "a parent with route BEST is the sum of its children": lambda day: routing_checks.parents_add_up(day.commits),
     "each command has its answer": _heard_back,
     "clients see orders as they stand": _same_view,
 }

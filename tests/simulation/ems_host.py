@@ -17,14 +17,16 @@ from typing import Any, cast
 
 from ems_service.archive import Archive
 from ems_service.compaction import Kept
+from ems_service.convert.broker import new_order
 from ems_service.convert.hello import Caller
 from ems_service.convert.record import Record
 from ems_service.core import ems
 from ems_service.core.events import Decision, Event, OrderEvent
 from ems_service.core.inputs import Cause, Disconnected, Input, Started, Submit, SubmitGroup, TimePassed
 from ems_service.core.market import VenueChoice
-from ems_service.core.order import CancelStage
+from ems_service.core.order import CancelStage, Order
 from ems_service.core.state import State
+from ems_service.core.values import OrderStatus
 from ems_service.engine import _REQUESTS, Clock, Engine
 from ems_service.folding import folded
 from ems_service.id_filter import IdFilter
@@ -32,6 +34,7 @@ from ems_service.journal import Journal
 from ems_service.limits import LET_GO_MAX, RETURN_SECONDS_MIN, TIMER_SECONDS
 from ems_service.publisher import Publisher
 from ems_service.recall import Recall
+from pitline.ems.v1.trading_service_pb2 import TradeResponse
 from simulation.attendant import Attendant
 from simulation.broker_caller import BrokerCaller
 from simulation.ems_archive import EmsArchive
@@ -211,6 +214,8 @@ class EmsHost(Mortal):
             self.engine.outlets[name] = caller.link
         self._is_idle = False
         self._is_woken = False
+        self._dies_of_it = False
+        """Only the fault EARLY_CHILD sets this: it is to show, and would seldom by itself."""
         self._watched_ns = None
         self._last_write_ns = 0
         self._unwritten = 0
@@ -262,8 +267,19 @@ class EmsHost(Mortal):
         """The journal's: returns when the group is stored. With some faults, before."""
         if self.fault in HELD_BACK:
             self._write(list(records), self._release)
-        else:
-            await _Writing(list(records))
+            return
+        if self.fault is Fault.EARLY_CHILD:
+            for order in self._children_routed_by(records):
+                self.lines[order.broker].link.send(new_order(order))
+                self.lines[order.broker].flush()
+                self._dies_of_it = self.wakes_left is None and self.schedule.chance(0.3)
+        await _Writing(list(records))
+
+    def _children_routed_by(self, records: Sequence[Record]) -> list[Order]:
+        orders = self.state.orders
+        events = [event for record in records for event in TradeResponse.FromString(record.public).events]
+        routed = [orders[event.order_id] for event in events if event.HasField("order_routed")]
+        return [order for order in routed if order.group_id and order.parent_order_id]
 
     def _started(self) -> None:
         self.is_open = True
@@ -315,9 +331,23 @@ class EmsHost(Mortal):
             for book in state.dark.books.values():
                 for reach in (book.bid, book.ask, book.last):
                     reach.up, reach.down = Decimal("Infinity"), Decimal("-Infinity")
+        if self.fault in (Fault.LOST_PART, Fault.DOUBLED_PART):
+            for parent in state.parents.values():
+                self._forget_parts(state, parent)
         if self.fault is Fault.SKIPPED_EXEC_DEDUPE:
             state.exec_ids = _Forgetful(state.exec_ids)
         return state, found.snapshot_seq
+
+    def _forget_parts(self, state: State, parent: Order) -> None:
+        parts = [state.orders[child_id] for child_id in parent.child_ids if child_id in state.orders]
+        for part in parts:
+            if part.state.status is OrderStatus.PENDING_NEW and self.fault is Fault.LOST_PART:
+                del state.open_orders[part.order_id]
+                for stage in state.waits[part.broker].stages:
+                    stage.pop(part.order_id, None)
+        if parent.state.is_open and self.fault is Fault.DOUBLED_PART:
+            known = [part.order_id for part in parts if part.state.status is not OrderStatus.PENDING_NEW]
+            parent.child_ids = tuple(known)
 
     # Deadlines of the core.
 
@@ -370,7 +400,7 @@ class EmsHost(Mortal):
         self.at(self._last_write_ns, lambda: self._written(records, then))
 
     def _written(self, records: list[Record], then: Callable[[], None]) -> None:
-        crash = self.doom.at_commit(self.name)
+        crash = Crash.BEFORE_COMMIT if self._dies_of_it else self.doom.at_commit(self.name)
         if crash is not Crash.BEFORE_COMMIT:
             self.disk.store(records)
             kinds = " ".join(f"{record.kind}:{record.broker_seq}" for record in records)

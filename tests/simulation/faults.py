@@ -1,4 +1,5 @@
-"""Lies that can be planted, each a switch of the harness: production code is as it is, what it is given is not.
+"""Lies that can be planted, each a switch of the harness: production code is as it is, what it is given is not. One is
+a row of a table.
 
 A simulation that cannot tell a liar is worth nothing: `test_simulation.py` plants each and expects to be told.
 """
@@ -18,3 +19,7 @@ class Fault(Enum):
     FORGOTTEN_ID = "a restart forgets which ids have left memory"
     LOST_STASH = "a restart forgets the cancels that wait"
     EARLY_FILL = "the paper broker tells before it stores"
+    EARLY_CHILD = "a child of linked orders leaves before the fill that sends it is stored"
+    UNSHRUNK_SIBLING = "what one of several that share a quantity fills in part is not taken from the others"
+    LOST_PART = "a restart forgets the parts of orders with route BEST that were on their way"
+    DOUBLED_PART = "a restart forgets of orders with route BEST which parts were on their way"

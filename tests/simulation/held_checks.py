@@ -24,7 +24,7 @@ from pitline.types.v1.order_pb2 import (
 
 _OPENED = ("dark_opened", "alert_opened")
 _FIRED = ("dark_triggered", "alert_triggered")
-_OVER = frozenset(
+OVER = frozenset(
     (
         ORDER_STATUS_FILLED,
         ORDER_STATUS_CANCELED,
@@ -34,6 +34,8 @@ _OVER = frozenset(
         ORDER_STATUS_TRIGGERED,
     )
 )
+"""Statuses in which nothing is open."""
+
 _LEFT = ("order_routed", "order_denied", "order_canceled", "order_expired", "alert_triggered")
 
 
@@ -121,7 +123,7 @@ def _count(group: _Members, record: Record, event: Event) -> None:
     may_revive = status == ORDER_STATUS_FILLED and record.outstanding & Outstanding.MODIFY_SENT
     if status == ORDER_STATUS_CANCELED:
         group.canceled += 1
-    elif status in _OVER and not may_revive:
+    elif status in OVER and not may_revive:
         group.too_late += 1
     elif event.HasField("cancel_rejected"):
         group.refused += 1

@@ -1,5 +1,5 @@
-"""The prices that orders wait for or are routed by, on virtual time: what a market does comes to the EMS later, in order,
-or the line is lost, or silent.
+"""The prices that orders wait for or are routed by, on virtual time: what a market does comes to the EMS later, in
+order, or the line is lost, or silent.
 
 In place of feeds and their watcher; what it puts into the engine has the form that the real one gives.
 """

@@ -39,6 +39,11 @@ TOLD_BY = {
     Fault.LOST_TRIGGERS: {"each price fires what it reaches, and nothing else"},
     Fault.FORGOTTEN_ID: {"one order for each client_order_id", "each fill counts once at both"},
     Fault.LOST_STASH: {"what was accepted is decided"},
+    # As with UNJOURNALED_SEND; or the fill comes again, and with it another fate of the child.
+    Fault.EARLY_CHILD: {"comes to rest", "each fill counts once at both", "what waits here is unseen by the broker"},
+    Fault.UNSHRUNK_SIBLING: {"linked orders are for what is left"},
+    Fault.LOST_PART: {"each order has one fate at both", "what was accepted is decided", "nothing trips"},
+    Fault.DOUBLED_PART: {"a parent with route BEST is the sum of its children"},
     Fault.EARLY_FILL: {"each fill counts once at both", "comes to rest", "no doubt where no evidence was lost"},
 }
 """The assertions that may tell each lie first."""

@@ -14,6 +14,7 @@ from ems_service.core.state import State
 from ems_service.core.values import BrokerState, Direction, FeedState, OrderStatus, Placement, Side, TriggerSource
 
 _TICK = Decimal("0.5")
+"""Of all that is listed."""
 
 
 class Watchman:
@@ -26,7 +27,7 @@ class Watchman:
         """What brokers have declared in this life: marks follow no market that nobody has listed yet."""
         self._halted: set[tuple[str, str]] = set()
         self._marks: dict[str, Decimal] = {}
-        """Best price since a trailing stop began, by order_id; before its first price of this life what is journaled."""
+        """Best price since a trailing stop began, by order_id; at first what is journaled of it."""
         self._waiting: list[tuple[Order, bool]] = []
         self._price = ""
 
@@ -82,9 +83,7 @@ class Watchman:
         return any(px is not None and (px >= trigger_px if up else px <= trigger_px) for px in prices)
 
     def _trailed(self, order: Order, tick: Ticked) -> Decimal:
-        """Where the stop stands, its mark having followed the trade of this tick if that betters it by half a dollar, which
-        is the tick of all that is listed.
-        """
+        """Where the stop stands, its mark having followed the trade of this tick if that betters it by a tick."""
         trail, sells = order.terms.trail, order.terms.side is Side.SELL
         assert trail is not None, order.order_id
         assert trail.mark_px is not None, order.order_id

@@ -6,7 +6,9 @@ is checked; then every client cancels what is open, and it is checked once more.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from unittest import mock
 
+from ems_service.core.linked import CHILD_RULES, Left, Remedy, Stands
 from paper_broker.latency import NONE, Latency, Span
 from pitline_client.terms import CANCEL_MINE, KEEP, OWN, of_accounts
 from simulation.broker_host import BrokerHost
@@ -93,7 +95,9 @@ class World:
             ClientHost("bob", schedule, self, self._reach_ems, OWN, dice.choice((KEEP, CANCEL_MINE))),
             ClientHost("desk", schedule, self, self._reach_ems, of_accounts(), KEEP),
         ]
-        self._mortals: Mapping[str, Mortal] = {mortal.name: mortal for mortal in (*self.brokers.values(), self.ems, *self.clients)}
+        self._mortals: Mapping[str, Mortal] = {
+            mortal.name: mortal for mortal in (*self.brokers.values(), self.ems, *self.clients)
+        }
 
     def at_commit(self, who: str) -> Crash:
         """A Doom's: dice, or the appointment."""
@@ -219,6 +223,13 @@ class World:
 
 def run(seed: int, fault: Fault | None = None, appointment: Appointment | None = None) -> Outcome:
     """Play one seed and check it."""
+    if fault is Fault.UNSHRUNK_SIBLING:
+        with mock.patch.dict(CHILD_RULES, {(Stands.SENT, Left.SOME): Remedy.LEAVE}):
+            return _run(seed, fault, appointment)
+    return _run(seed, fault, appointment)
+
+
+def _run(seed: int, fault: Fault | None, appointment: Appointment | None) -> Outcome:
     world = World(seed, fault, appointment)
     failure = by = ""
     try:
