@@ -1,4 +1,4 @@
-"""The judge at the end of a run: joins the clients' logs, the EMS's journal and the paper broker's store.
+"""The judge at the end of a run: joins the clients' logs, the EMS's journal and the paper brokers' stores.
 
 Every part is read from its disk (`evidence.py`, `logbook.py`), and everything is to be told alike by all. Invariant: a
 violation names the check that found it and what each side says.
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from chaos.evidence import BrokerBooks, BrokerOrder, broker_books, journaled
+from chaos.evidence import BrokerBooks, BrokerOrder, broker_books, commits
+from chaos.families import HungTogether
 from chaos.logbook import entries
 from chaos.stories import Stories, Story
-from pitline.ems.v1.command_pb2 import Command
+from pitline.ems.v1.command_pb2 import GROUP_LINK_BASKET, Command, SubmitGroup
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.types.v1.order_pb2 import (
     ORDER_STATUS_CANCELED,
@@ -37,6 +38,8 @@ class Verdict:
     fills: int = 0
     requests: int = 0
     events: int = 0
+    groups: int = 0
+    """Orders submitted together."""
     repeated: int = 0
     """Submits given again under the same id."""
     violations: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -62,17 +65,23 @@ class _Mark:
     digest: int
 
 
-def judged(journal: Path, store: Path, logs: dict[str, Path]) -> Verdict:
-    """Everything that contradicts itself. `logs` are those of the clients, by client id."""
-    stories, marks = Stories(), list[_Mark]()
-    for event in journaled(journal):
-        if marks and event.seq <= marks[-1].seq:
-            stories.faults.append(("one journal", f"seq {event.seq} follows {marks[-1].seq}"))
-        marks.append(_mark(event))
-        stories.take(event)
+def judged(journal: Path, stores: dict[str, Path], logs: dict[str, Path]) -> Verdict:
+    """Everything that contradicts itself. `stores` are those of the brokers by name, `logs` of the clients by id."""
+    groups = [(client_id, group) for client_id, path in logs.items() for group in _groups(path)]
+    stories, marks, hung_together = Stories(), list[_Mark](), HungTogether(groups)
+    for commit in commits(journal):
+        for event in commit:
+            if marks and event.seq <= marks[-1].seq:
+                stories.faults.append(("one journal", f"seq {event.seq} follows {marks[-1].seq}"))
+            marks.append(_mark(event))
+            stories.take(event)
+        hung_together.follow(commit)
     stories.conclude()
-    verdict = Verdict(orders=len(stories.orders), fills=stories.fills, violations=stories.faults)
-    _compare_broker(stories, broker_books(store), verdict)
+    hung_together.conclude()
+    verdict = Verdict(orders=len(stories.orders), fills=stories.fills, groups=len(groups))
+    verdict.violations += stories.faults + hung_together.faults
+    for name, store in stores.items():
+        _compare_broker(name, stories, broker_books(store), verdict)
     spent = {(story.client_id, story.client_order_id) for story in stories.orders.values()}
     for client_id, path in logs.items():
         if path.exists():
@@ -84,9 +93,14 @@ def _mark(event: Event) -> _Mark:
     return _Mark(event.seq, event.client_id, hash(event.SerializeToString(deterministic=True)))
 
 
-def _compare_broker(stories: Stories, broker: BrokerBooks, verdict: Verdict) -> None:
+def _groups(path: Path) -> list[SubmitGroup]:
+    asked = [entry for entry in entries(path) if isinstance(entry, Command)] if path.exists() else []
+    return [command.submit_group for command in asked if command.HasField("submit_group")]
+
+
+def _compare_broker(name: str, stories: Stories, broker: BrokerBooks, verdict: Verdict) -> None:
     by_broker_id: dict[str, Story] = {}
-    for story in stories.orders.values():
+    for story in (story for story in stories.orders.values() if story.account.startswith(f"{name}.")):
         if len(story.broker_order_ids) > 1:
             verdict.violations.append(("one order at the broker", f"{story} is {sorted(story.broker_order_ids)} there"))
         for broker_order_id in story.broker_order_ids:
@@ -96,15 +110,18 @@ def _compare_broker(stories: Stories, broker: BrokerBooks, verdict: Verdict) -> 
     for order in broker.orders:
         story = by_broker_id.pop(order.broker_order_id, None)
         if story is None:
-            text = f"{order.order_ref} ({order.broker_order_id}, {order.cum_qty} filled) is unknown to the EMS"
+            text = (
+                f"{order.order_ref} ({order.broker_order_id}, {order.cum_qty} filled) of {name} is unknown to the EMS"
+            )
             verdict.violations.append(("nothing unknown at the broker", text))
         elif (difference := _difference(story, order)) is not None:
             verdict.violations.append(("one state everywhere", f"{story}: {difference}"))
     for broker_order_id, story in by_broker_id.items():
         verdict.violations.append(("known to the broker", f"{story}: the broker has no {broker_order_id}"))
-    for account, symbol in sorted(stories.positions.keys() | {(f"paper.{a}", s) for a, s in broker.positions}):
+    held = {key for key in stories.positions if key[0].startswith(f"{name}.")}
+    for account, symbol in sorted(held | {(f"{name}.{account}", symbol) for account, symbol in broker.positions}):
         ours = stories.positions.get((account, symbol), Decimal(0))
-        theirs = broker.positions.get((account.removeprefix("paper."), symbol), Decimal(0))
+        theirs = broker.positions.get((account.removeprefix(f"{name}."), symbol), Decimal(0))
         if ours != theirs:
             text = f"{symbol} of {account}: {ours} at the EMS, {theirs} at the broker"
             verdict.violations.append(("positions equal", text))
@@ -119,13 +136,23 @@ def _difference(story: Story, order: BrokerOrder) -> str | None:
     if story.ended:
         return "open at the broker"
     terms = story.terms
-    if order.what != (terms.account.removeprefix("paper."), terms.symbol, terms.side):
+    if order.what != (terms.account.partition(".")[2], terms.symbol, terms.side):
         return f"{order.what} at the broker"
     if Decimal(state.order_qty) != Decimal(order.order_qty):
         return f"order_qty {order.order_qty} at the broker"
     if Decimal(story.terms.limit_px or 0) != Decimal(order.limit_px or 0):
         return f"limit_px {story.terms.limit_px} here and {order.limit_px} at the broker"
     return None
+
+
+def _owed(group: SubmitGroup, refused: set[str]) -> list[str]:
+    """The orders of a group, but of linked ones of which one was refused, and so all. Baskets may hold some that the
+    client library gives up.
+    """
+    names = [order.client_order_id for order in group.orders]
+    moments = any(order.terms.time_in_force in (TIME_IN_FORCE_IOC, TIME_IN_FORCE_FOK) for order in group.orders)
+    whole = group.link != GROUP_LINK_BASKET and not refused.isdisjoint(names)
+    return [] if whole or moments else names
 
 
 class _Reading:
@@ -145,6 +172,7 @@ class _Reading:
         asked: Counter[str] = Counter()
         refused: set[str] = set()
         """Or given up by the client library: it does not send an order late that wants the price of its moment."""
+        groups: dict[str, SubmitGroup] = {}
         for entry in entries(path):
             if isinstance(entry, Command):
                 self._verdict.requests += 1
@@ -152,13 +180,16 @@ class _Reading:
                     asked[entry.submit.client_order_id] += 1
                     if entry.submit.terms.time_in_force in (TIME_IN_FORCE_IOC, TIME_IN_FORCE_FOK):
                         refused.add(entry.submit.client_order_id)
+                elif entry.HasField("submit_group"):
+                    groups[entry.submit_group.group_id] = entry.submit_group
                 continue
             self._verdict.events += 1
             if entry.HasField("command_refused"):
                 refused.add(entry.command_refused.client_order_id)
             self._take(entry)
         self._verdict.repeated += sum(asked.values()) - len(asked)
-        missing = [name for name in asked if (self._client_id, name) not in spent and name not in refused]
+        wanted = [*asked, *(name for group in groups.values() for name in _owed(group, refused))]
+        missing = [name for name in wanted if (self._client_id, name) not in spent and name not in refused]
         for client_order_id in missing:
             self._wrong("every order known", f"{client_order_id} was asked for, and the EMS knows nothing of it")
         if self._next is not None and self._next < len(self._expected):

@@ -5,7 +5,7 @@ logs are `logbook.entries`.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -40,11 +40,16 @@ class BrokerBooks:
     positions: dict[tuple[str, str], Decimal]
 
 
-def journaled(path: Path) -> Iterator[Event]:
-    """Every public event of a journal, in order."""
+def commits(path: Path) -> Iterator[Sequence[Event]]:
+    """The public events of a journal, in order, those of one commit together."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
         for (public,) in db.execute("SELECT public FROM record_group ORDER BY last_seq"):
-            yield from TradeResponse.FromString(public).events
+            yield TradeResponse.FromString(public).events
+
+
+def journaled(path: Path) -> Iterator[Event]:
+    """Every public event of a journal, in order."""
+    return (event for commit in commits(path) for event in commit)
 
 
 def broker_books(path: Path) -> BrokerBooks:

@@ -8,19 +8,17 @@ import random
 from collections import deque
 from decimal import Decimal
 
-from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Command, Modify, OrderKey, Submit
+from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Command, Modify, OrderKey, Submit, SubmitGroup
 from pitline.ems.v1.event_pb2 import Event, Opened
 from pitline.types.v1.order_pb2 import (
     EXECUTION_ALERT,
     EXECUTION_DARK,
     ORD_TYPE_LIMIT,
     ORD_TYPE_MARKET,
-    ORDER_STATUS_CANCELED,
-    ORDER_STATUS_DENIED,
-    ORDER_STATUS_EXPIRED,
-    ORDER_STATUS_FILLED,
-    ORDER_STATUS_REJECTED,
-    ORDER_STATUS_TRIGGERED,
+    ORD_TYPE_STOP,
+    ORD_TYPE_STOP_LIMIT,
+    ORD_TYPE_TRAILING_STOP,
+    ROUTE_BEST,
     SIDE_BUY,
     SIDE_SELL,
     TIME_IN_FORCE_DAY,
@@ -32,23 +30,14 @@ from pitline.types.v1.order_pb2 import (
     TRIGGER_DIRECTION_UP,
     OrderState,
     OrderTerms,
+    Side,
 )
 from pitline_client import ResumeToken
-
-ENDED = frozenset(
-    (
-        ORDER_STATUS_FILLED,
-        ORDER_STATUS_CANCELED,
-        ORDER_STATUS_REJECTED,
-        ORDER_STATUS_DENIED,
-        ORDER_STATUS_EXPIRED,
-        ORDER_STATUS_TRIGGERED,
-    )
-)
-"""Statuses of an order that has ended."""
+from pitline_client.linked import BASKET, BRACKET, ONE_CANCELS_OTHER, ONE_TRIGGERS_OTHER, submit_group
+from support.linked_orders import ENDED
 
 SYMBOLS = ("X-USD", "Y-USD")
-ACCOUNTS = ("paper.main", "paper.alt")
+ACCOUNTS = ("paper.main", "paper.alt", "dealer.main")
 MIDDLE = Decimal(100)
 """The price around which the market moves."""
 
@@ -73,9 +62,11 @@ class Habits:
         self.client_id = client_id
         self.unanswered: dict[str, Submit] = {}
         """Submits that no event has answered yet."""
+        self.unanswered_groups: dict[str, SubmitGroup] = {}
+        """The same of orders that were submitted together, by group_id."""
         self._account = account
         self._chance = chance
-        self._numbered = self._groups_numbered = 0
+        self._numbered = self._groups_numbered = self._together_numbered = 0
         self._groups = groups
         self._open: dict[str, None] = {}
         self._recent: deque[Submit] = deque(maxlen=_RECENT_MAX)
@@ -96,6 +87,12 @@ class Habits:
                 self._numbered = number
                 self._recent.append(submit)
                 self.unanswered[submit.client_order_id] = submit
+        elif command.HasField("submit_group"):
+            group = command.submit_group
+            number = int(group.group_id.rpartition("-g")[2])
+            if number > self._together_numbered:
+                self._together_numbered = number
+                self.unanswered_groups[group.group_id] = group
         elif command.HasField("cancel_group"):
             self._groups_numbered = max(self._groups_numbered, int(command.cancel_group.group_id.rpartition("-")[2]))
 
@@ -112,7 +109,7 @@ class Habits:
                 order = event.snapshot_order.order
                 self._stands(order.client_id, order.client_order_id, order.state)
             case "command_refused":
-                self.unanswered.pop(event.command_refused.client_order_id, None)
+                self._answered(event.command_refused.client_order_id)
             case _:
                 self._seq = max(self._seq, event.seq)
                 if event.HasField("state"):
@@ -125,6 +122,8 @@ class Habits:
         drawn = self._chance.random()
         if len(self._open) >= _OPEN_MAX:
             drawn = 0.4 + drawn * 0.4
+        if drawn < 0.05:
+            return [Command(submit_group=self._new_group())]
         if drawn < 0.4 or not self._open:
             return [Command(submit=self._new_order())]
         if drawn < 0.62:
@@ -136,18 +135,28 @@ class Habits:
             return [Command(submit=submit), self._cancel(submit.client_order_id)]
         return [Command(submit=self._chance.choice(self._recent))]
 
+    def again(self) -> list[Command]:
+        """What has no answer, to be asked for under the same ids."""
+        alone = [Command(submit=submit) for submit in self.unanswered.values()]
+        return [*alone, *(Command(submit_group=group) for group in self.unanswered_groups.values())]
+
     def last_commands(self) -> list[Command]:
         """Before it falls silent: half of what is open is canceled, the rest stays."""
         return [self._cancel(client_order_id) for client_order_id in list(self._open)[::2]]
 
     def _stands(self, client_id: str, client_order_id: str, state: OrderState) -> None:
-        if client_id != self.client_id:
+        if client_id != self.client_id or not client_order_id:  # a part of an order with route BEST has no name
             return
-        self.unanswered.pop(client_order_id, None)
+        self._answered(client_order_id)
         if state.status in ENDED:
             self._open.pop(client_order_id, None)
         else:
             self._open[client_order_id] = None
+
+    def _answered(self, client_order_id: str) -> None:
+        """The EMS says something of it; orders that were submitted together are answered together."""
+        self.unanswered.pop(client_order_id, None)
+        self.unanswered_groups.pop(client_order_id.rpartition("-")[0], None)
 
     def _one_open(self) -> str:
         return self._chance.choice(list(self._open))
@@ -165,11 +174,52 @@ class Habits:
                 (TIME_IN_FORCE_GTC, TIME_IN_FORCE_DAY, TIME_IN_FORCE_IOC, TIME_IN_FORCE_FOK), (60, 20, 15, 5)
             )[0],
         )
-        if chance.random() < 0.05:
+        if chance.random() < 0.12 and terms.time_in_force != TIME_IN_FORCE_FOK:
+            terms.route = ROUTE_BEST
+            terms.ClearField("account")
+        elif chance.random() < 0.08:
+            self._stop(terms)
+        elif chance.random() < 0.05:
             terms.ord_type, terms.limit_px, terms.time_in_force = ORD_TYPE_MARKET, "", TIME_IN_FORCE_IOC
         elif terms.time_in_force in (TIME_IN_FORCE_GTC, TIME_IN_FORCE_DAY) and chance.random() < 0.25:
             self._hold(terms)
         return Submit(client_order_id=f"{self.client_id}-{self._numbered + 1}", terms=terms)
+
+    def _new_group(self) -> SubmitGroup:
+        """A bracket, exits, an order that triggers another, or a basket."""
+        chance = self._chance
+        link = chance.choice((BRACKET, BRACKET, ONE_CANCELS_OTHER, ONE_TRIGGERS_OTHER, BASKET))
+        name = f"{self.client_id}-g{self._together_numbered + 1}"
+        if link == BASKET:
+            return submit_group(name, link, [self._new_order().terms for _ in range(2)])
+        symbol, order_qty = chance.choice(SYMBOLS), str(chance.randint(1, 5))
+        side, other = chance.choice(((SIDE_BUY, SIDE_SELL), (SIDE_SELL, SIDE_BUY)))
+        sides = {ONE_CANCELS_OTHER: (side, side), ONE_TRIGGERS_OTHER: (side, other)}.get(link, (side, other, other))
+        return submit_group(name, link, [self._leg(symbol, side, order_qty) for side in sides])
+
+    def _leg(self, symbol: str, side: Side.ValueType, order_qty: str) -> OrderTerms:
+        """Live, dark or a stop, near the market."""
+        terms = OrderTerms(account=self._account, symbol=symbol, side=side, order_qty=order_qty, limit_px=self._price())
+        terms.ord_type, terms.time_in_force = ORD_TYPE_LIMIT, TIME_IN_FORCE_GTC
+        drawn = self._chance.random()
+        if drawn < 0.3:
+            self._stop(terms)
+        elif drawn < 0.4:
+            self._hold(terms)
+            terms.execution = EXECUTION_DARK
+        return terms
+
+    def _stop(self, terms: OrderTerms) -> None:
+        """Of any kind; no broker here has it."""
+        chance = self._chance
+        terms.ord_type = chance.choice((ORD_TYPE_STOP, ORD_TYPE_STOP_LIMIT, ORD_TYPE_TRAILING_STOP))
+        terms.time_in_force = TIME_IN_FORCE_GTC
+        if terms.ord_type != ORD_TYPE_STOP_LIMIT:
+            terms.limit_px = ""
+        if terms.ord_type != ORD_TYPE_TRAILING_STOP:
+            terms.stop_px = self._price()
+        else:
+            terms.trail.amount = "0.5"
 
     def _hold(self, terms: OrderTerms) -> None:
         """Dark, mostly, or an alert; some take their direction from the price of now."""

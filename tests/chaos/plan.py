@@ -23,7 +23,7 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that goes wrong, `after_seconds` of the one before. `target` is a process, or a proxy ("clients": in
-    front of the EMS, "broker": behind it).
+    front of the EMS, a broker: behind it).
     """
 
     after_seconds: float
@@ -32,7 +32,10 @@ class Fault:
     seconds: float
 
 
-SERVERS = ("ems", "paper")
+BROKERS = ("paper", "dealer")
+"""Two paper brokers, each with a market of its own."""
+
+SERVERS = ("ems", *BROKERS)
 PROCESS_FAULTS = (Kind.KILL, Kind.FREEZE)
 
 _GAP_SECONDS = (0.3, 2.4)
@@ -62,7 +65,7 @@ def planned(seed: int, kills: int, traders: tuple[str, ...]) -> list[Fault]:
 
 
 def _process(chance: random.Random, traders: tuple[str, ...]) -> str:
-    return chance.choices((*SERVERS, chance.choice(traders)), (4, 3, 5))[0]
+    return chance.choices((*SERVERS, chance.choice(traders)), (4, 3, 2, 5))[0]
 
 
 def _other_fault(chance: random.Random, after_seconds: float, traders: tuple[str, ...]) -> Fault:
@@ -70,7 +73,7 @@ def _other_fault(chance: random.Random, after_seconds: float, traders: tuple[str
     if kind is Kind.FREEZE:
         # Mostly short: a long freeze is an outage, and there is to be some trade between two of them.
         return Fault(after_seconds, kind, _process(chance, traders), 0.1 + 4.9 * chance.random() ** 3)
-    target = chance.choices(("clients", "broker"), (3, 1))[0]
+    target = chance.choices(("clients", *BROKERS), (4, 1, 1))[0]
     return Fault(after_seconds, kind, target, chance.uniform(0.5, 3))
 
 

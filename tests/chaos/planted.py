@@ -14,12 +14,15 @@ import ems_service.app
 import ems_service.engine
 from ems_service.__main__ import main
 from ems_service.archive import Archive
+from ems_service.convert.broker import new_order
 from ems_service.convert.record import Record
 from ems_service.core import ems, inputs
-from ems_service.core.events import Decision, OrderEvent
+from ems_service.core.events import Decision, OrderEvent, OrderRouted
+from ems_service.core.linked import CHILD_RULES, Left, Remedy, Stands
 from ems_service.core.market import Market
 from ems_service.core.order import CancelStage
 from ems_service.core.state import State
+from ems_service.core.values import OrderStatus
 from ems_service.engine import Engine
 from ems_service.folding import Folded
 from ems_service.journal import Journal
@@ -45,7 +48,7 @@ def unjournaled_send() -> None:
         decision = take(state, given, market, now_ns)
         for event in decision:
             request = at_once.get(type(event))
-            if request is not None and isinstance(event, OrderEvent):
+            if request is not None and isinstance(event, OrderEvent) and event.order.broker:
                 engines[0].outlets[event.order.broker].send(request(event))
         return decision
 
@@ -99,6 +102,49 @@ def early_reply() -> None:
     _slow_commits(lambda records: publishers[0].publish(records))
 
 
+def early_child() -> None:
+    """A child of linked orders leaves when what sends it is decided, and is not stored."""
+    engines: list[Engine] = []
+    begin, take = Engine.__init__, ems.take
+
+    def remembered(self: Engine, *arguments: Any) -> None:
+        begin(self, *arguments)
+        engines.append(self)
+
+    def taken(state: State, given: inputs.Input, market: Market, now_ns: int) -> Decision:
+        decision = take(state, given, market, now_ns)
+        for event in decision:
+            if isinstance(event, OrderRouted) and event.order.group_id and event.order.parent_order_id:
+                engines[0].outlets[event.order.broker].send(new_order(event.order))
+        return decision
+
+    _replace(Engine, "__init__", remembered)
+    _replace(ems, "take", taken)
+    _slow_commits(lambda _records: None)
+
+
+def unshrunk_sibling() -> None:
+    """What one of several that share a quantity fills in part is not taken from the others."""
+    CHILD_RULES[Stands.SENT, Left.SOME] = Remedy.LEAVE
+
+
+def doubled_part() -> None:
+    """A restart forgets which parts of an order with route BEST were on their way."""
+    folded = ems_service.app.folded
+
+    def forgetful(journal: Journal, archive: Archive) -> Folded:
+        found = folded(journal, archive)
+        orders = found.state.orders
+        for parent in found.state.parents.values():
+            if parent.state.is_open:
+                parts = [orders[child_id] for child_id in parent.child_ids]
+                known = [part.order_id for part in parts if part.state.status is not OrderStatus.PENDING_NEW]
+                parent.child_ids = tuple(known)
+        return found
+
+    _replace(ems_service.app, "folded", forgetful)
+
+
 def _slow_commits(before: Callable[[Sequence[Record]], None]) -> None:
     append = Journal.append
 
@@ -115,7 +161,18 @@ def _replace(owner: object, name: str, by: object) -> None:
     setattr(owner, name, by)
 
 
-FAULTS = {plant.__name__: plant for plant in (unjournaled_send, skipped_dedupe, lost_stash, early_reply)}
+FAULTS = {
+    plant.__name__: plant
+    for plant in (
+        unjournaled_send,
+        skipped_dedupe,
+        lost_stash,
+        early_reply,
+        early_child,
+        unshrunk_sibling,
+        doubled_part,
+    )
+}
 
 if __name__ == "__main__":
     FAULTS[sys.argv.pop(1)]()

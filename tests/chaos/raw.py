@@ -94,7 +94,7 @@ class RawTrader:
             first = Open(client_id=trading.habits.client_id, heartbeat_seconds=HEARTBEAT_SECONDS)
             if token is not None:
                 first.journal_id, first.resume_after_seq = token.journal_id, token.seq
-            again = [Command(submit=submit) for submit in trading.habits.unanswered.values()]
+            again = trading.habits.again()
             trading.noted(again)
             await call.write(self._message([Command(open=first), *again]))
             sent_at = loop.time()

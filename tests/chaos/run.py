@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.checker import Verdict, judged
-from chaos.plan import DELAY_SECONDS, PROCESS_FAULTS, SERVERS, Fault, Kind, planned
+from chaos.plan import BROKERS, DELAY_SECONDS, PROCESS_FAULTS, SERVERS, Fault, Kind, planned
 from chaos.stack import TRADERS, Stack, stack
 
 START_SECONDS_MAX = 30.0
@@ -35,7 +35,7 @@ class Outcome:
     done: Counter[str] = field(default_factory=Counter[str])
     """What was done, by kind and target."""
     worst_recovery_seconds: float = 0.0
-    """Longest time without an EMS that answers and has its broker, once nothing was in its way any more."""
+    """Longest time without an EMS that answers and has its brokers, once nothing was in its way any more."""
     trade_seconds: float = 0.0
     """From the start to the last fault."""
 
@@ -48,7 +48,8 @@ class Outcome:
             "done: " + ", ".join(f"{what} {count}" for what, count in sorted(self.done.items())),
             f"{verdict.requests} requests of clients, {verdict.repeated} of them submits given again; without those "
             f"{rate:.0f}/s over {self.trade_seconds:.0f} s; {verdict.events} events taken",
-            f"{verdict.orders} orders, {verdict.fills} fills; worst recovery {self.worst_recovery_seconds:.1f} s",
+            f"{verdict.orders} orders, {verdict.groups} groups, {verdict.fills} fills; "
+            f"worst recovery {self.worst_recovery_seconds:.1f} s",
             *verdict.lines(),
             f"{len(verdict.violations)} violations",
         ]
@@ -56,7 +57,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Road:
-    """From the EMS to its broker: since when nothing has been in the way."""
+    """From the EMS to its brokers: since when nothing has been in the way."""
 
     free_at: float = 0.0
 
@@ -78,11 +79,12 @@ async def run(folder: Path, seed: int, kills: int, ems_module: tuple[str, ...]) 
         if not await _rested(running):
             stuck.append(("quiesced", f"not at rest {HEAL_SECONDS_MAX:.0f} s after the last fault"))
         watch.cancel()
-        for name in (*TRADERS, "ems", "paper"):
+        for name in (*TRADERS, *SERVERS):
             await running.programs[name].stop(STOP_SECONDS_MAX)
         deaths = [("alive", death) for program in running.programs.values() for death in program.deaths]
     logs = {client_id: folder / f"{client_id}.log" for client_ids in TRADERS.values() for client_id in client_ids}
-    outcome.verdict = judged(folder / "ems" / "journal.sqlite", folder / "paper" / "paper.sqlite", logs)
+    stores = {name: folder / name / "paper.sqlite" for name in BROKERS}
+    outcome.verdict = judged(folder / "ems" / "journal.sqlite", stores, logs)
     outcome.verdict.violations += stuck + deaths
     return outcome
 
@@ -148,7 +150,7 @@ async def _trouble(running: Stack, fault: Fault, road: _Road) -> None:
             proxy.cut()
         case _:
             proxy.half_open()
-    if fault.target == "broker":
+    if fault.target in BROKERS:
         road.free_at = time.monotonic()
 
 

@@ -1,10 +1,10 @@
-"""The whole stack of a run: EMS, paper broker, traders, the two proxies, and the hand on the market."""
+"""The whole stack of a run: EMS, paper brokers, traders, the proxies between them, and the hand on the markets."""
 
 import asyncio
 import contextlib
 import random
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc.aio
 
 from chaos.habits import LAST_BID, MIDDLE, SPREAD, SYMBOLS
+from chaos.plan import BROKERS
 from chaos.programs import Program, free_port
 from chaos.proxy import Proxy
 from pitline.ems.v1.admin_service_pb2 import GetStatusRequest, GetStatusResponse
@@ -23,6 +24,7 @@ from pitline.types.v1.market_pb2 import FEED_STATE_FRESH
 from pitline.types.v1.order_pb2 import (
     IN_DOUBT_UNSPECIFIED,
     ORDER_STATUS_DARK,
+    ORDER_STATUS_HELD,
     ORDER_STATUS_PARTIALLY_FILLED,
     ORDER_STATUS_WORKING,
 )
@@ -49,17 +51,17 @@ _ASK_SECONDS_MAX = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Everything that runs. `programs` by name: ems, paper, and the traders."""
+    """Everything that runs. `programs` by name: ems, the brokers, and the traders."""
 
     folder: Path
     programs: dict[str, Program]
     proxies: dict[str, Proxy]
     admin: AdminServiceStub
     trading: TradingServiceStub
-    market: asyncio.Task[None]
+    markets: list[asyncio.Task[None]]
 
     def fall_silent(self) -> None:
-        """Traders ask for nothing more, and the market quotes the same again and again."""
+        """Traders ask for nothing more, and the markets quote the same again and again."""
         (self.folder / QUIET).touch()
 
     async def status(self) -> GetStatusResponse | None:
@@ -70,7 +72,7 @@ class Stack:
             return None
 
     async def is_up(self) -> bool:
-        """Whether the EMS answers and has its broker."""
+        """Whether the EMS answers and has its brokers."""
         status = await self.status()
         return status is not None and all(broker.state == BROKER_STATE_UP for broker in status.brokers)
 
@@ -86,7 +88,7 @@ class Stack:
             return None
         if any(feed.consumers and feed.state != FEED_STATE_FRESH for feed in status.feeds):
             return None
-        still = (ORDER_STATUS_DARK, ORDER_STATUS_WORKING, ORDER_STATUS_PARTIALLY_FILLED)
+        still = (ORDER_STATUS_HELD, ORDER_STATUS_DARK, ORDER_STATUS_WORKING, ORDER_STATUS_PARTIALLY_FILLED)
         waits = any(
             order.state.status not in still
             or order.state.in_doubt != IN_DOUBT_UNSPECIFIED
@@ -103,52 +105,53 @@ async def stack(folder: Path, ems_module: tuple[str, ...]) -> AsyncGenerator[Sta
 
     `ems_module` is what follows `python -m` for the EMS: "ems_service", or one with a planted fault.
     """
-    ems_port, paper_port = free_port(), free_port()
-    async with (
-        Proxy(ems_port) as clients,
-        Proxy(paper_port) as broker,
-        connect(f"127.0.0.1:{ems_port}") as channel,
-    ):
+    ems_port, ports = free_port(), {name: free_port() for name in BROKERS}
+    async with AsyncExitStack() as entered:
+        clients = await entered.enter_async_context(Proxy(ems_port))
+        brokers = {name: await entered.enter_async_context(Proxy(port)) for name, port in ports.items()}
+        channel = await entered.enter_async_context(connect(f"127.0.0.1:{ems_port}"))
         programs = {
-            "paper": Program("paper", ("paper_broker",), _paper_settings(folder, paper_port), folder / "paper.txt"),
-            "ems": Program("ems", ems_module, _ems_settings(folder, ems_port, broker.address), folder / "ems.txt"),
+            name: Program(name, ("paper_broker",), _paper_settings(folder / name, port), folder / f"{name}.txt")
+            for name, port in ports.items()
         }
+        programs["ems"] = Program("ems", ems_module, _ems_settings(folder, ems_port, brokers), folder / "ems.txt")
         for name, client_ids in TRADERS.items():
             arguments = ["chaos.trader", "--ems", clients.address, "--folder", str(folder), "--rate", str(RATE)]
             arguments += ["--clients", ",".join(client_ids), *(["--raw"] if name == "raw" else [])]
             programs[name] = Program(name, tuple(arguments), {}, folder / f"{name}.txt")
-        proxies = {"clients": clients, "broker": broker}
-        market = asyncio.create_task(_move_market(f"127.0.0.1:{paper_port}", (folder / QUIET).exists))
-        running = Stack(folder, programs, proxies, AdminServiceStub(channel), TradingServiceStub(channel), market)
+        proxies = {"clients": clients, **brokers}
+        markets = [
+            asyncio.create_task(_move_market(f"127.0.0.1:{port}", seed, (folder / QUIET).exists))
+            for seed, port in enumerate(ports.values())
+        ]
+        running = Stack(folder, programs, proxies, AdminServiceStub(channel), TradingServiceStub(channel), markets)
         try:
             for program in programs.values():
                 await program.start()
             yield running
         finally:
-            market.cancel()
+            for market in markets:
+                market.cancel()
             for program in programs.values():
                 await program.discard()
 
 
-def _ems_settings(folder: Path, port: int, broker: str) -> dict[str, str]:
-    return {
-        "PITLINE_EMS_BIND": f"127.0.0.1:{port}",
-        "PITLINE_EMS_DATA_DIR": str(folder / "ems"),
-        "PITLINE_EMS_BROKERS__PAPER__ADDRESS": broker,
-    }
+def _ems_settings(folder: Path, port: int, brokers: dict[str, Proxy]) -> dict[str, str]:
+    addresses = {f"PITLINE_EMS_BROKERS__{name.upper()}__ADDRESS": proxy.address for name, proxy in brokers.items()}
+    return {"PITLINE_EMS_BIND": f"127.0.0.1:{port}", "PITLINE_EMS_DATA_DIR": str(folder / "ems"), **addresses}
 
 
 def _paper_settings(folder: Path, port: int) -> dict[str, str]:
     return {
         "PITLINE_PAPER_BIND": f"127.0.0.1:{port}",
-        "PITLINE_PAPER_DATA_DIR": str(folder / "paper"),
+        "PITLINE_PAPER_DATA_DIR": str(folder),
         "PITLINE_PAPER_MARKET": "script",
     }
 
 
-async def _move_market(address: str, is_quiet: Callable[[], bool]) -> None:
+async def _move_market(address: str, seed: int, is_quiet: Callable[[], bool]) -> None:
     """Quotes wander around the middle, and stand there once it is quiet; a broker that is away misses them."""
-    chance, market = random.Random(1), ScriptedMarket(address)
+    chance, market = random.Random(seed), ScriptedMarket(address)
     try:
         while True:
             for symbol in SYMBOLS:

@@ -7,8 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from chaos.habits import ENDED, LAST_BID, SPREAD
-from pitline.ems.v1.event_pb2 import FILL_FLAG_QUARANTINED, Event, FillFlag, GroupStatus
+from chaos.habits import LAST_BID, SPREAD
+from pitline.ems.v1.event_pb2 import (
+    FILL_FLAG_OVERFILL,
+    FILL_FLAG_QUARANTINED,
+    FILL_FLAG_UNPROTECTED,
+    Event,
+    FillFlag,
+    GroupStatus,
+)
 from pitline.types.v1.order_pb2 import (
     EXECUTION_DARK,
     IN_DOUBT_UNSPECIFIED,
@@ -17,6 +24,7 @@ from pitline.types.v1.order_pb2 import (
     ORDER_STATUS_PENDING_CANCEL,
     ORDER_STATUS_PENDING_NEW,
     ORDER_STATUS_PENDING_REPLACE,
+    ROUTE_BEST,
     SIDE_BUY,
     TRIGGER_DIRECTION_UP,
     OrderState,
@@ -24,6 +32,10 @@ from pitline.types.v1.order_pb2 import (
     OrderTerms,
     Side,
 )
+from support.linked_orders import ENDED
+
+_LINKED = frozenset((FILL_FLAG_OVERFILL, FILL_FLAG_UNPROTECTED))
+"""Flags of fills that linked orders race for: `families.py` says when."""
 
 _PENDING = (ORDER_STATUS_PENDING_NEW, ORDER_STATUS_PENDING_CANCEL, ORDER_STATUS_PENDING_REPLACE)
 
@@ -135,7 +147,7 @@ class Stories:
                 self._wrong("hidden", f"{story} is dark, and is {sorted(story.broker_order_ids)} at the broker")
             if state.status == ORDER_STATUS_DARK and _fires_at_last(story.terms):
                 self._wrong("fires", f"{story} waits for {story.terms.trigger.price}, which the market has reached")
-            if story.filled != Decimal(state.cum_qty):
+            if story.filled != Decimal(state.cum_qty) and story.terms.route != ROUTE_BEST:
                 self._wrong("fills add up", f"{story}: fills of {story.filled}")
         for (client_id, group_id), told in self.groups.items():
             answered = told.canceled + told.refused + told.too_late
@@ -152,7 +164,7 @@ class Stories:
                 event.order_id, event.client_id, event.client_order_id, event.account
             )
             first = self._by_client.setdefault((event.client_id, event.client_order_id), event.order_id)
-            if first != event.order_id:
+            if first != event.order_id and event.client_order_id:
                 self._wrong("one order an id", f"{event.client_order_id} is both {first} and {event.order_id}")
         return story
 
@@ -173,7 +185,7 @@ class Stories:
             self._wrong("fills add up", f"exec {filled.fill.exec_id} is of no order")
             return
         story.filled += abs(signed_qty)
-        if filled.flags:
+        if not _LINKED.issuperset(filled.flags):
             flags = [FillFlag.Name(flag) for flag in filled.flags]
             self._wrong("as asked for", f"{story}: exec {filled.fill.exec_id} is flagged {flags}")
         if not _as_asked_for(story, signed_qty, Decimal(filled.fill.price)):

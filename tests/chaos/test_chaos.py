@@ -77,7 +77,7 @@ async def test_every_fault_can_still_be_planted() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     program = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=environment)
     assert await program.wait() == 0
-    assert len(FAULTS) == 4
+    assert len(FAULTS) == 7
 
 
 def order_event(seq: int, status: OrderStatus.ValueType, cum_qty: str = "0", **change: object) -> Event:

@@ -109,7 +109,7 @@ async def _take(client: Client, trading: Trading) -> None:
 
 async def _ask(client: Client, trading: Trading) -> None:
     handles: dict[str, OrderHandle] = {}
-    again = [Command(submit=submit) for submit in trading.habits.unanswered.values()]
+    again = trading.habits.again()
     trading.noted(again)
     for command in again:
         _give(client, command, handles)
@@ -125,6 +125,12 @@ def _give(client: Client, command: Command, handles: dict[str, OrderHandle]) -> 
     if command.HasField("submit"):
         handle = client.submit(command.submit.terms, client_order_id=command.submit.client_order_id)
         handles[handle.client_order_id] = handle
+        return
+    if command.HasField("submit_group"):
+        group = command.submit_group
+        terms = [submit.terms for submit in group.orders]
+        for handle in client.submit_group(group.link, terms, group_id=group.group_id):
+            handles[handle.client_order_id] = handle
         return
     change = command.cancel if command.HasField("cancel") else command.modify
     client_order_id = change.order.client_order_id

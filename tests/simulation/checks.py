@@ -24,10 +24,11 @@ from paper_broker.core import orders as paper
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.ems.v1.event_pb2 import Event
 from pitline.ems.v1.trading_service_pb2 import TradeResponse
-from simulation import held_checks, routing_checks
+from simulation import held_checks
 from simulation.ems_archive import EmsArchive
 from simulation.ems_host import JOURNAL_ID
-from simulation.linked_checks import Families
+from support.linked_orders import LinkedOrders
+from support.routed_orders import RoutedOrders
 
 if TYPE_CHECKING:
     from simulation.broker_host import BrokerHost
@@ -76,10 +77,8 @@ class _Day:
         """Folded from zero: nothing has left it."""
         for record in self.records:
             evolve(self.state, to_event(record, self.state))
-        self.commits: list[list[tuple[Record, Event | None]]] = [
-            [(record, _event(record) if record.public else None) for record in group] for group in world.ems.disk.groups
-        ]
-        self.public = [(record, event) for commit in self.commits for record, event in commit if event is not None]
+        self.public = [(record, _event(record)) for record in self.records if record.public]
+        self.commits = [[_event(record) for record in group if record.public] for group in world.ems.disk.groups]
         self.said_by = {name: _said(broker) for name, broker in world.brokers.items()}
         self.said = [event for said in self.said_by.values() for event in said]
         self.routed = {event.order_id for _, event in self.public if event.HasField("order_routed")}
@@ -320,9 +319,17 @@ def _groups_end(day: _Day) -> None:
 
 
 def _linked_hold(day: _Day) -> None:
-    families = Families(frozenset(name for name, broker in day.world.brokers.items() if not broker.modify))
-    families.follow(day.commits)
-    families.stand()
+    groups = [(client.name, group) for client in day.world.clients for group in client.groups]
+    linked = LinkedOrders(groups, frozenset(name for name, broker in day.world.brokers.items() if not broker.modify))
+    for commit in day.commits:
+        linked.follow(commit)
+    linked.stand()
+
+
+def _parents_add_up(day: _Day) -> None:
+    routed = RoutedOrders()
+    for commit in day.commits:
+        routed.follow(commit)
 
 
 # The EMS and its clients.
@@ -437,7 +444,7 @@ _AT_REST: dict[str, Callable[[_Day], None]] = {
     "what waits here is unseen by the broker": lambda day: held_checks.unseen_before(day.public, day.said, day.ids),
     "a group is told of until it is over": _groups_end,
     "linked orders are for what is left": _linked_hold,
-    "a parent with route BEST is the sum of its children": lambda day: routing_checks.parents_add_up(day.commits),
+    "a parent with route BEST is the sum of its children": _parents_add_up,
     "each command has its answer": _heard_back,
     "clients see orders as they stand": _same_view,
 }

@@ -83,9 +83,11 @@ class ClientHost(Mortal):
         self.view = view
         self.forgotten: set[str] = set()
         """client_order_ids that it lost with its disk before they were answered: nobody asks for them any more."""
+        self.groups: list[SubmitGroup] = []
+        """All that it ever submitted together."""
         self._on_disconnect = on_disconnect
         self._reach_ems = reach_ems
-        self._named = self._groups = 0
+        self._named = self._groups_canceled = 0
         self._commands = 0
         self._line: Line | None = None
 
@@ -183,6 +185,7 @@ class ClientHost(Mortal):
     def _submit_group(self) -> None:
         self._named += 1
         group = any_group(self.schedule, f"{self.name}.{self._named}")
+        self.groups.append(group)
         if self._kept(self.disk.groups, group.group_id, group):
             self._give(Command(submit_group=group))
 
@@ -204,8 +207,10 @@ class ClientHost(Mortal):
 
     def _cancel_group(self) -> None:
         """Its own orders and whatever else it may, by a filter or all; some groups have little time."""
-        self._groups += 1
-        group = CancelGroup(group_id=f"{self.name}.{self._groups}", deadline_seconds=self.schedule.dice.choice((1, 30)))
+        self._groups_canceled += 1
+        group = CancelGroup(
+            group_id=f"{self.name}.{self._groups_canceled}", deadline_seconds=self.schedule.dice.choice((1, 30))
+        )
         any_selection(self.schedule, group.selection, self.name)
         self._give(Command(cancel_group=group))
 

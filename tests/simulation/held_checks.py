@@ -12,30 +12,11 @@ from ems_service.convert.record import Record
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.ems.v1.event_pb2 import Event, GroupStatus
 from pitline.journal.v1.journal_pb2 import PrivateRecord
-from pitline.types.v1.order_pb2 import (
-    ORDER_STATUS_CANCELED,
-    ORDER_STATUS_DARK,
-    ORDER_STATUS_DENIED,
-    ORDER_STATUS_EXPIRED,
-    ORDER_STATUS_FILLED,
-    ORDER_STATUS_REJECTED,
-    ORDER_STATUS_TRIGGERED,
-)
+from pitline.types.v1.order_pb2 import ORDER_STATUS_CANCELED, ORDER_STATUS_DARK, ORDER_STATUS_FILLED
+from support.linked_orders import ENDED
 
 _OPENED = ("dark_opened", "alert_opened")
 _FIRED = ("dark_triggered", "alert_triggered")
-OVER = frozenset(
-    (
-        ORDER_STATUS_FILLED,
-        ORDER_STATUS_CANCELED,
-        ORDER_STATUS_REJECTED,
-        ORDER_STATUS_DENIED,
-        ORDER_STATUS_EXPIRED,
-        ORDER_STATUS_TRIGGERED,
-    )
-)
-"""Statuses in which nothing is open."""
-
 _LEFT = ("order_routed", "order_denied", "order_canceled", "order_expired", "alert_triggered")
 
 
@@ -123,7 +104,7 @@ def _count(group: _Members, record: Record, event: Event) -> None:
     may_revive = status == ORDER_STATUS_FILLED and record.outstanding & Outstanding.MODIFY_SENT
     if status == ORDER_STATUS_CANCELED:
         group.canceled += 1
-    elif status in OVER and not may_revive:
+    elif status in ENDED and not may_revive:
         group.too_late += 1
     elif event.HasField("cancel_rejected"):
         group.refused += 1
