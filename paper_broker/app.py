@@ -14,6 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 import grpc
 
 from paper_broker.config import WEEKDAYS, PaperSettings
+from paper_broker.convert.events import CAPABILITIES
+from paper_broker.convert.market import instrument
+from paper_broker.convert.requests import Request, read
 from paper_broker.core.accounts import Account, FeeRates
 from paper_broker.core.feed import MarketChange
 from paper_broker.core.hours import TradingHours
@@ -25,11 +28,11 @@ from paper_broker.market import Market, find_market
 from paper_broker.market.errors import MarketError
 from paper_broker.market.script import ScriptMarket
 from paper_broker.quotes import QuoteBoard
-from paper_broker.servicers.broker import BrokerServicer
+from paper_broker.servicers import bars
 from paper_broker.servicers.script import ScriptServicer
 from paper_broker.store import Standing, Store, opened
-from pitline.broker.v1.broker_service_pb2_grpc import add_BrokerServiceServicer_to_server
 from pitline.paper.v1.script_service_pb2_grpc import add_ScriptServiceServicer_to_server
+from pitline_broker.servicer import BrokerServicer
 from pitline_rpc import server
 from pitline_rpc.server import Service
 from pitline_rpc.status import Refused
@@ -68,14 +71,16 @@ async def serving(settings: PaperSettings) -> AsyncGenerator[Running]:
             hours=_hours(settings, market),
         )
 
+        broker = _broker(engine, quotes, store, market)
+
         async def drain() -> None:
             status = Refused(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", "the paper broker is shutting down")
             engine.end_session(status)
-            quotes.end_all(status)
+            broker.end_quotes(status)
 
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(engine.run())
-            async with server.serving(settings.bind, _services(engine, quotes, store, market), drain) as listening:
+            async with server.serving(settings.bind, _services(broker, engine, market), drain) as listening:
                 playing = tasks.create_task(market.run(_emit(engine, quotes, settings)))
                 yield Running(listening.address, market)
             playing.cancel()
@@ -134,9 +139,21 @@ def _check_listed(symbols: Iterable[str], market: Market, setting: str) -> None:
             raise MarketError(f"{setting}: symbol {symbol!r} is not on this market: {', '.join(sorted(listed))}")
 
 
-def _services(engine: Engine, quotes: QuoteBoard, store: Store, market: Market) -> list[Service]:
-    broker = BrokerServicer(engine, quotes, store.events, market.instruments)
-    services = [Service("pitline.broker.v1.BrokerService", add_BrokerServiceServicer_to_server, broker)]
+def _broker(engine: Engine, quotes: QuoteBoard, store: Store, market: Market) -> BrokerServicer[Request]:
+    listings = {listing.symbol: listing for listing in market.instruments}
+    return BrokerServicer(
+        engine,
+        read,
+        store.events,
+        quotes,
+        instruments=[instrument(listing) for listing in market.instruments],
+        capabilities=lambda: CAPABILITIES,
+        bars=lambda request: bars.page(request, quotes.history, listings, market.now_ns()),
+    )
+
+
+def _services(broker: BrokerServicer[Request], engine: Engine, market: Market) -> list[Service]:
+    services = [broker.service]
     if isinstance(market, ScriptMarket):
         script = ScriptServicer(market, engine)
         services.append(Service("pitline.paper.v1.ScriptService", add_ScriptServiceServicer_to_server, script))

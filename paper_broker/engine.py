@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import assert_never
 
-import grpc
-import structlog
-
 from paper_broker.convert import events as wire
-from paper_broker.convert.requests import Heartbeat, Query, Report, Request, StoredUpTo
+from paper_broker.convert.requests import Request
 from paper_broker.core.commands import Cancel, Modify, Submit, Unreadable, UnreadableModify
 from paper_broker.core.events import Event
 from paper_broker.core.feed import MarketChange
@@ -25,7 +22,6 @@ from paper_broker.core.instruments import Listing
 from paper_broker.core.state import State
 from paper_broker.core.venue import Ask, Delays, Venue
 from paper_broker.gathering import Gathering
-from paper_broker.journals import UNKNOWN, JournalKey, KnownJournal, refusal
 from paper_broker.latency import NONE
 from paper_broker.limits import (
     ENDED_ORDERS_IN_MEMORY,
@@ -37,24 +33,23 @@ from paper_broker.limits import (
 from paper_broker.quotes import QuoteBoard
 from paper_broker.store import Store
 from pitline.broker.v1 import event_pb2, request_pb2
-from pitline_rpc.attached import Recovery, Session
+from pitline_broker.asked import Heartbeat, Query, Report, StoredUpTo
+from pitline_broker.attached import Recovery, Session
+from pitline_broker.attachment import Attachment
+from pitline_broker.events import heartbeat, report_end
+from pitline_broker.journals import JournalKey, KnownJournal
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
-
-EmsSession = Session[request_pb2.Hello]
-"""A trades stream, and what its EMS said in hello."""
-
-_log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class _Attach:
-    session: EmsSession
+    session: Session
 
 
 @dataclass(slots=True)
 class _Ask:
-    session: EmsSession
+    session: Session
     requests: Sequence[Request]
 
 
@@ -96,14 +91,13 @@ class Engine:
         self._state = state
         self._store = store
         self._quotes = quotes
-        self._journals = journals
+        self._ems = Attachment(store.store_id, journals)
         self._listings = listings
         self._market_now_ns = market_now_ns
         self._wall_now_ns = wall_now_ns
         self._build = build
         self._commit_in_thread = commit_in_thread
         self._inbox: asyncio.Queue[_Item] = asyncio.Queue(INBOX_ITEMS_MAX)
-        self._attached: EmsSession | None = None
         self._acked_seq = 0
         self._venue = Venue(
             state,
@@ -120,7 +114,7 @@ class Engine:
         """A `_TimePassed` is in the inbox already."""
         # Of the group that is being gathered:
         self._gathering = Gathering(state, listings, wall_now_ns)
-        self._leaving: list[tuple[EmsSession, bytes | Recovery]] = []
+        self._leaving: list[tuple[Session, bytes | Recovery]] = []
         self._moved: list[asyncio.Future[None]] = []
 
     @property
@@ -128,11 +122,11 @@ class Engine:
         """The last event's number."""
         return self._state.head_broker_seq
 
-    async def attach(self, session: EmsSession) -> None:
+    async def attach(self, session: Session) -> None:
         """Attach the session, if its hello allows; it is begun, or ended with the reason. Waits for room only."""
         await self._inbox.put(_Attach(session))
 
-    async def ask(self, session: EmsSession, requests: Sequence[Request]) -> None:
+    async def ask(self, session: Session, requests: Sequence[Request]) -> None:
         """Requests of a session, taken in order; dropped when it is not attached. Waits for room only."""
         await self._inbox.put(_Ask(session, requests))
 
@@ -144,8 +138,7 @@ class Engine:
 
     def end_session(self, status: Refused) -> None:
         """End the attached session, if any, with this status."""
-        if self._attached is not None:
-            self._attached.out.end(status)
+        self._ems.end(status)
 
     async def run(self) -> None:
         """Work until canceled. Raises what a commit raises: the state in memory is then ahead of the store."""
@@ -191,7 +184,7 @@ class Engine:
                 for change in item.changes:
                     self._venue.move(change)
                 self._moved.append(item.done)
-            case _Ask() if item.session is self._attached:
+            case _Ask() if item.session is self._ems.session:
                 self._venue.pass_time(self._market_now_ns())
                 for request in item.requests:
                     self._answer(item.session, request)
@@ -209,7 +202,7 @@ class Engine:
         else:
             self._under_way.clear()
 
-    def _answer(self, session: EmsSession, request: Request) -> None:
+    def _answer(self, session: Session, request: Request) -> None:
         match request:
             case Submit() | Unreadable() | Cancel() | Modify() | UnreadableModify():
                 self._venue.ask(request)
@@ -218,34 +211,34 @@ class Engine:
             case Report():
                 self._report(session, request.what)
             case StoredUpTo():
-                self._stored(session, request.broker_seq)
+                self._stored(request.broker_seq)
             case Heartbeat():
-                self._tell(session, wire.heartbeat(self._venue.now_ns, self._wall_now_ns()))
+                self._tell(session, heartbeat(self._venue.now_ns, self._wall_now_ns()))
             case _:
                 assert_never(request)
 
     def _apply(self, events: Sequence[Event]) -> None:
         told = self._gathering.apply(events)
-        if self._attached is not None and not self._attached.gone:
-            self._leaving += [(self._attached, frame(event)) for event in told]
+        session = self._ems.listening
+        if session is not None:
+            self._leaving += [(session, frame(event)) for event in told]
 
-    def _stored(self, session: EmsSession, broker_seq: int) -> None:
+    def _stored(self, broker_seq: int) -> None:
         broker_seq = min(broker_seq, self.head_broker_seq)
-        key = _journal(session.hello)
-        self._remember(key, self._journals[key].stored(broker_seq))
+        self._ems.stored(broker_seq, self._gathering.group.journals)
         if broker_seq - self._acked_seq >= TRIM_EVENTS_MIN:
             self._acked_seq = broker_seq
             self._gathering.group.trim_to = broker_seq
 
-    def _tell(self, session: EmsSession, event: event_pb2.BrokerEvent) -> None:
+    def _tell(self, session: Session, event: event_pb2.BrokerEvent) -> None:
         self._leaving.append((session, frame(event.SerializeToString())))
 
     def _tell_fate_to_attached(self, order_ref: str) -> None:
-        session = self._attached
+        session = self._ems.session
         assert session is not None, "what another session asked was dropped when this one was attached"
         self._tell(session, wire.ref_state(order_ref, self._state.fate(order_ref)))
 
-    def _report(self, session: EmsSession, what: request_pb2.ReportKind.ValueType) -> None:
+    def _report(self, session: Session, what: request_pb2.ReportKind.ValueType) -> None:
         match what:
             case request_pb2.REPORT_KIND_OPEN_ORDERS:
                 for order in self._state.open.values():
@@ -258,7 +251,7 @@ class Engine:
                     self._tell(session, event)
             case _:
                 pass  # executions: a session has got every one since its cursor already
-        self._tell(session, wire.report_end(what))
+        self._tell(session, report_end(what))
 
     def _positions(self) -> list[event_pb2.BrokerEvent]:
         return [
@@ -272,45 +265,17 @@ class Engine:
 
     # Who is attached.
 
-    def _attach(self, session: EmsSession) -> None:
-        hello, before = session.hello, self._attached
-        key = _journal(hello)
-        known = self._journals.get(key, UNKNOWN)
-        if before is not None and not before.gone and before.hello.ems_id != hello.ems_id:
-            text = f"EMS {before.hello.ems_id} is attached"
-            session.out.end(Refused(grpc.StatusCode.FAILED_PRECONDITION, "NOT_PERMITTED", text, field="hello.ems_id"))
-            return
-        refused = refusal(hello, known, self._store.store_id)
-        if refused is not None:
-            session.out.end(refused)
-            return
-        if before is not None:
-            text = f"epoch {hello.epoch} of EMS {hello.ems_id} took over"
-            before.out.end(Refused(grpc.StatusCode.ABORTED, "SUPERSEDED", text))
-        self._remember(key, known.greeted(hello))
-        self._venue.drop_asked()
-        self._attached = session
-        self._leaving.append((session, self._recovery(hello)))
-        _log.info("attached", ems_id=hello.ems_id, journal_id=hello.journal_id, epoch=hello.epoch)
-
-    def _remember(self, key: JournalKey, known: KnownJournal) -> None:
-        if self._journals.get(key) != known:
-            self._journals[key] = self._gathering.group.journals[key] = known
+    def _attach(self, session: Session) -> None:
+        if self._ems.attach(session, self._gathering.group.journals):
+            self._venue.drop_asked()
+            self._leaving.append((session, self._recovery(session.hello)))
 
     def _recovery(self, hello: request_pb2.Hello) -> Recovery:
-        head = self.head_broker_seq
-        others = [journal for ems, journal in self._journals if ems == hello.ems_id and journal != hello.journal_id]
-        ack = wire.hello_ack(self._store.store_id, self._build, hello.epoch, self._state.accounts, head, others)
         fates = [wire.ref_state(ref, self._state.fate(ref)) for ref in dict.fromkeys(hello.open_refs)]
         named = set(hello.open_refs)
         foreign = [wire.external(order) for ref, order in self._state.open.items() if ref not in named]
-        standing = [*fates, *foreign, *self._positions(), *self._balances(), wire.recover_end(head)]
-        return Recovery(
-            hello_ack=ack.SerializeToString(),
-            after_seq=hello.last_broker_seq if hello.HasField("last_broker_seq") else head,
-            head_seq=head,
-            standing=[event.SerializeToString() for event in standing],
-        )
+        standing = [*fates, *foreign, *self._positions(), *self._balances()]
+        return self._ems.recovery(wire.hello_ack(self._build, self._state.accounts, self.head_broker_seq), standing)
 
     # One group: stored, and let go.
 
@@ -336,7 +301,3 @@ class Engine:
             if not done.done():
                 done.set_result(None)
         self._moved.clear()
-
-
-def _journal(hello: request_pb2.Hello) -> JournalKey:
-    return hello.ems_id, hello.journal_id

@@ -4,10 +4,6 @@ INBOX_ITEMS_MAX = 1_024
 """Items (batches of requests, batches of market changes) that wait for the engine, and so the most that one commit
 holds. At the bound the market waits and the trades stream is not read: the EMS feels it as flow control."""
 
-QUOTES_BACKLOG_BYTES_MAX = 16 * 1024 * 1024
-"""Updates encoded for one Quotes stream that were not taken: about 200,000. Beyond it the stream ends
-RESOURCE_EXHAUSTED: updates are never dropped silently, and a new stream begins with the last state."""
-
 QUOTES_BACKLOG_PACED_BYTES = 1024 * 1024
 """Backlog of any Quotes stream at which a market that is played as quickly as it is taken waits for that stream."""
 
@@ -25,12 +21,6 @@ later."""
 LATENCY_CHECK_SECONDS = 0.001
 """The same while a request or a fill waits for its latency: so exact are the delays, and so much does it cost while any
 is under way."""
-
-INSTRUMENTS_PAGE_MAX = 1_000
-"""Instruments in one page, also when none is asked for."""
-
-BOOK_DEPTH_MAX = 1_000
-"""Levels per side that a subscription may ask for; beyond it INVALID_ARGUMENT."""
 
 HISTORY_SECONDS_MAX = 100_000
 """Seconds with trades that are kept of a symbol for ListBars, more than a day of a busy one, some 15 MB. Beyond it the
@@ -52,9 +42,3 @@ BAR_SECONDS_MAX = 86_400
 BARS_PAGE_DEFAULT = 1_000
 BARS_PAGE_MAX = 10_000
 """Bars in one page; beyond it INVALID_ARGUMENT."""
-
-NAME_LENGTH_MAX = 64
-"""Characters of an account or symbol in a request; a longer one is refused without being looked up or repeated."""
-
-EPOCH_MAX = 2**63 - 1
-"""Largest epoch: what the store keeps as a number. A larger one is refused INVALID_ARGUMENT."""

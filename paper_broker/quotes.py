@@ -6,26 +6,24 @@ symbols in order, or is ended.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from paper_broker.convert import market
 from paper_broker.core.feed import MarketChange, Printed, SessionTurn, Side
 from paper_broker.core.order_book import OrderBook
 from paper_broker.history import History
-from paper_broker.limits import QUOTES_BACKLOG_BYTES_MAX, QUOTES_BACKLOG_PACED_BYTES
+from paper_broker.limits import QUOTES_BACKLOG_PACED_BYTES
 from pitline.broker.v1 import broker_service_pb2
 from pitline.types.v1 import market_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.outbound import Outbound
-from pitline_rpc.status import Refused
 
 _REFUSED_SYMBOLS = broker_service_pb2.QuotesResponse.REFUSED_SYMBOLS_FIELD_NUMBER
 
 
 class QuoteBoard:
-    """All Quotes streams of this broker. `market_now_ns` is the market clock."""
+    """Who listens to which market of this broker. `market_now_ns` is the market clock."""
 
     def __init__(self, books: Mapping[str, OrderBook], market_now_ns: Callable[[], int]) -> None:
         self.history = History()
@@ -33,20 +31,6 @@ class QuoteBoard:
         self.market_now_ns = market_now_ns
         self._books = books
         self._topics: dict[str, _Topic] = {}
-        self._streams: set[Outbound] = set()
-
-    @contextmanager
-    def stream(self, write: Callable[[bytes], Awaitable[None]]) -> Generator[Outbound]:
-        """A new stream, until the end of the block."""
-        stream = Outbound(write, QUOTES_BACKLOG_BYTES_MAX)
-        self._streams.add(stream)
-        try:
-            yield stream
-        finally:
-            for symbol in list(self._topics):
-                self.unsubscribe(stream, symbol)
-            self._streams.discard(stream)
-            stream.close()
 
     def subscribe(self, stream: Outbound, symbol: str, depth: int) -> None:
         """Start sending a market: its last state now, then every update. Again: the same, with this depth instead.
@@ -70,6 +54,11 @@ class QuoteBoard:
             if not topic.depths:
                 del self._topics[symbol]
 
+    def leave(self, stream: Outbound) -> None:
+        """The stream is over: nobody listens there."""
+        for symbol in list(self._topics):
+            self.unsubscribe(stream, symbol)
+
     def publish(self, change: MarketChange | SessionTurn) -> None:
         """Tell a change that its book has taken."""
         if isinstance(change, Printed):
@@ -80,13 +69,8 @@ class QuoteBoard:
 
     async def taken(self) -> None:
         """Wait until no stream lags: the pace of a market that is played as quickly as it is taken."""
-        for stream in list(self._streams):
+        for stream in {stream for topic in self._topics.values() for stream in topic.depths}:
             await stream.below(QUOTES_BACKLOG_PACED_BYTES)
-
-    def end_all(self, refused: Refused) -> None:
-        """End every stream with this status."""
-        for stream in self._streams:
-            stream.end(refused)
 
 
 class _Topic:

@@ -18,7 +18,7 @@ from paper_broker.core.accounts import Position
 from paper_broker.core.feed import Side
 from paper_broker.core.instruments import DayEnd, Listing, NotAMultiple, plain
 from paper_broker.core.orders import EndedOrder, Fate, Order, OrdType, Reason, TimeInForce
-from paper_broker.journals import JournalKey, KnownJournal
+from pitline_broker.journals import JournalKey, KnownJournal
 from pitline_rpc.errors import StartupError
 
 FORMAT = "3"

@@ -14,8 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 import grpc
 import structlog
 
-from broker_adapters.fix.attachment import Attachment
 from broker_adapters.fix.config import FixSettings
+from broker_adapters.fix.convert.events import capabilities, hello_ack
+from broker_adapters.fix.convert.market import instrument
+from broker_adapters.fix.convert.requests import Requested, reading
 from broker_adapters.fix.core.desk import Desk
 from broker_adapters.fix.core.orders import Stage
 from broker_adapters.fix.core.profile import Account, Instrument, Listings
@@ -23,14 +25,15 @@ from broker_adapters.fix.engine import Engine
 from broker_adapters.fix.limits import LEVEL_SECONDS_MAX
 from broker_adapters.fix.quotes import QuoteBoard
 from broker_adapters.fix.secret import password
-from broker_adapters.fix.servicers.broker import BrokerServicer
 from broker_adapters.fix.session import Credentials, Line, VenueSession
 from broker_adapters.fix.session_files import SessionFiles, only_for_us
 from broker_adapters.fix.store import Group, Standing, Store, opened
-from pitline.broker.v1.broker_service_pb2_grpc import add_BrokerServiceServicer_to_server
+from pitline.broker.v1.capabilities_pb2 import Capabilities
+from pitline.broker.v1.event_pb2 import HelloAck
 from pitline.types.v1 import account_pb2
+from pitline_broker.requests import RequestReader
+from pitline_broker.servicer import BrokerServicer
 from pitline_rpc import server
-from pitline_rpc.server import Service
 from pitline_rpc.status import Refused
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -65,11 +68,17 @@ async def serving(settings: FixSettings) -> AsyncGenerator[Running]:
         prefix = f"X{store.store_id[:8].upper()}"
         desk = Desk(profile, listings, store, standing.orders, prefix, standing.external_count)
         quotes = QuoteBoard(listings, offered=profile.market_data)
+
+        def introduce(head_broker_seq: int) -> HelloAck:
+            environment, build = _ENVIRONMENTS[settings.environment], f"broker_adapters.fix {_version()}"
+            return hello_ack(environment, build, listings.accounts.values(), _offered(desk), head_broker_seq)
+
         engine = Engine(
             desk,
             store,
             quotes,
-            ems=Attachment(standing.epochs, _ENVIRONMENTS[settings.environment], f"broker_adapters.fix {_version()}"),
+            journals=standing.journals,
+            introduce=introduce,
             head_broker_seq=standing.head_broker_seq,
             commit_in_thread=settings.durability == "fsync",
         )
@@ -78,10 +87,12 @@ async def serving(settings: FixSettings) -> AsyncGenerator[Running]:
         venue.files.hear_again(standing.heard)
         _say_what_is_traded(settings)
 
+        broker = _broker(engine, desk, quotes, store)
+
         async def drain() -> None:
             status = Refused(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", "the FIX adapter is shutting down")
             engine.end_session(status)
-            quotes.end_all(status)
+            broker.end_quotes(status)
 
         async with asyncio.TaskGroup() as tasks:
             engine.connect(venue)
@@ -89,8 +100,7 @@ async def serving(settings: FixSettings) -> AsyncGenerator[Running]:
             venue.start()
             try:
                 await _level(engine)
-                services = [_service(engine, desk, quotes, store)]
-                async with server.serving(settings.bind, services, drain) as listening:
+                async with server.serving(settings.bind, [broker.service], drain) as listening:
                     yield Running(listening.address)
             finally:
                 await venue.stop()
@@ -169,9 +179,19 @@ def _listings(settings: FixSettings) -> Listings:
     return Listings(accounts, instruments)
 
 
-def _service(engine: Engine, desk: Desk, quotes: QuoteBoard, store: Store) -> Service:
-    broker = BrokerServicer(engine, desk, quotes, store.events)
-    return Service("pitline.broker.v1.BrokerService", add_BrokerServiceServicer_to_server, broker)
+def _broker(engine: Engine, desk: Desk, quotes: QuoteBoard, store: Store) -> BrokerServicer[Requested]:
+    return BrokerServicer(
+        engine,
+        reading(RequestReader(_offered(desk))),
+        store.events,
+        quotes,
+        instruments=[instrument(listed) for listed in desk.listings.instruments.values()],
+        capabilities=lambda: _offered(desk),
+    )
+
+
+def _offered(desk: Desk) -> Capabilities:
+    return capabilities(desk.profile, positions_known=desk.held is not None)
 
 
 def _version() -> str:

@@ -16,11 +16,10 @@ from typing import assert_never
 
 import structlog
 
-from broker_adapters.fix.attachment import Attachment, EmsSession
 from broker_adapters.fix.convert import events as wire
-from broker_adapters.fix.convert.requests import Heartbeat, Report, Requested, StoredUpTo
+from broker_adapters.fix.convert.requests import Requested
 from broker_adapters.fix.core import reading, reports, requests, writing
-from broker_adapters.fix.core.asked import Cancel, Drop, Modify, Query, Submit, Unreadable
+from broker_adapters.fix.core.asked import Cancel, Drop, Modify, Query, Submit, Unreadable, UnreadableModify
 from broker_adapters.fix.core.desk import Desk, FateTold, Gathered, Outgoing
 from broker_adapters.fix.core.events import LinkChanged, LinkState
 from broker_adapters.fix.core.message import MsgType
@@ -49,7 +48,11 @@ from broker_adapters.fix.session import (
 )
 from broker_adapters.fix.store import Group, Place, Store
 from pitline.broker.v1 import event_pb2, request_pb2
-from pitline_rpc.attached import Recovery
+from pitline_broker.asked import Heartbeat, Report, StoredUpTo
+from pitline_broker.attached import Recovery, Session
+from pitline_broker.attachment import Attachment
+from pitline_broker.events import heartbeat, report_end
+from pitline_broker.journals import JournalKey, KnownJournal
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
 
@@ -58,12 +61,12 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Attach:
-    session: EmsSession
+    session: Session
 
 
 @dataclass(slots=True)
 class _Ask:
-    session: EmsSession
+    session: Session
     requests: Sequence[Requested]
 
 
@@ -78,7 +81,8 @@ _Item = _Attach | _Ask | _NotTaken | Incoming
 
 
 class Engine:
-    """Owner of the desk. The FIX session is joined by `connect`, before `run`."""
+    """Owner of the desk. The FIX session is joined by `connect`, before `run`. `journals` holds what is known of each;
+    `introduce` says who this is, with the head of the log."""
 
     def __init__(
         self,
@@ -86,7 +90,8 @@ class Engine:
         store: Store,
         quotes: QuoteBoard,
         *,
-        ems: Attachment,
+        journals: dict[JournalKey, KnownJournal],
+        introduce: Callable[[int], event_pb2.HelloAck],
         head_broker_seq: int,
         commit_in_thread: bool,
         now_ns: Callable[[], int] = time.time_ns,
@@ -96,7 +101,8 @@ class Engine:
         self._desk = desk
         self._store = store
         self._quotes = quotes
-        self._ems = ems
+        self._ems = Attachment(store.store_id, journals)
+        self._introduce = introduce
         self._head_broker_seq = head_broker_seq
         self._commit_in_thread = commit_in_thread
         self._now_ns = now_ns
@@ -106,10 +112,10 @@ class Engine:
         self._venue: VenueSession | None = None
         self._acked_seq = 0
         self._inquiry: PositionInquiry | None = None
-        self._inquiry_for: EmsSession | None = None
+        self._inquiry_for: Session | None = None
         # Of the group that is being gathered:
         self._group = Group()
-        self._leaving: list[tuple[EmsSession, bytes | Recovery]] = []
+        self._leaving: list[tuple[Session, bytes | Recovery]] = []
         self._questions: list[Callable[[VenueSession], None]] = []
         self._heard_count = 0
 
@@ -128,18 +134,17 @@ class Engine:
         self._inbox.append(incoming)
         self._arrived.set()
 
-    async def attach(self, session: EmsSession) -> None:
+    async def attach(self, session: Session) -> None:
         """Attach the session, if its hello allows; it is begun, or ended with the reason. Waits for room only."""
         await self._put(_Attach(session))
 
-    async def ask(self, session: EmsSession, asked: Sequence[Requested]) -> None:
+    async def ask(self, session: Session, asked: Sequence[Requested]) -> None:
         """Requests of a session, taken in order; dropped when it is not attached. Waits for room only."""
         await self._put(_Ask(session, asked))
 
     def end_session(self, status: Refused) -> None:
         """End the attached session, if any, with this status."""
-        if self._ems.session is not None:
-            self._ems.session.out.end(status)
+        self._ems.end(status)
 
     async def run(self) -> None:
         """Work until canceled. Raises what a commit raises, and what a callback of the session has."""
@@ -244,7 +249,7 @@ class Engine:
             self._ask_positions(None)
         self._questions.append(self._quotes.came_up)
 
-    def _answer(self, session: EmsSession, asked: Requested) -> None:
+    def _answer(self, session: Session, asked: Requested) -> None:
         match asked:
             case Submit():
                 requests.submit(self._desk, asked, self._now_ns())
@@ -254,6 +259,8 @@ class Engine:
                 requests.modify(self._desk, asked, self._now_ns())
             case Unreadable():
                 requests.unreadable(self._desk, asked, self._now_ns())
+            case UnreadableModify():
+                requests.unreadable_modify(self._desk, asked, self._now_ns())
             case Drop():
                 requests.drop(self._desk, asked)
             case Query():
@@ -263,13 +270,13 @@ class Engine:
             case StoredUpTo():
                 self._stored(asked.broker_seq)
             case Heartbeat():
-                self._tell(session, wire.heartbeat(self._now_ns()))
+                self._tell(session, heartbeat(self._now_ns(), self._now_ns()))
             case _:
                 assert_never(asked)
 
     def _gather_told(self) -> None:
         """Number and encode what was told, in order, and note for whom."""
-        session = self._ems.session
+        session = self._ems.listening
         told, self._desk.gathered.told = self._desk.gathered.told, []
         for event in told:
             if isinstance(event, FateTold):
@@ -278,19 +285,20 @@ class Engine:
                 self._head_broker_seq += 1
                 encoded = wire.encoded(event, self._head_broker_seq, self._now_ns())
                 self._group.events.append((self._head_broker_seq, encoded))
-            if session is not None and not session.gone:
+            if session is not None:
                 self._leaving.append((session, frame(encoded)))
 
     def _stored(self, broker_seq: int) -> None:
         broker_seq = min(broker_seq, self._head_broker_seq)
+        self._ems.stored(broker_seq, self._group.journals)
         if broker_seq - self._acked_seq >= TRIM_EVENTS_MIN:
             self._acked_seq = self._group.trim_to = broker_seq
 
-    def _tell(self, session: EmsSession, event: event_pb2.BrokerEvent) -> None:
+    def _tell(self, session: Session, event: event_pb2.BrokerEvent) -> None:
         self._gather_told()
         self._leaving.append((session, frame(event.SerializeToString())))
 
-    def _report(self, session: EmsSession, what: request_pb2.ReportKind.ValueType) -> None:
+    def _report(self, session: Session, what: request_pb2.ReportKind.ValueType) -> None:
         if what == request_pb2.REPORT_KIND_POSITIONS:
             if self._desk.profile.positions and self._desk.venue_up:
                 self._ask_positions(session)
@@ -299,11 +307,11 @@ class Engine:
             for order in self._desk.open:
                 self._tell(session, wire.ref_state(self._desk.fate(order.order_ref)))
         # Executions: a session has got every one since its cursor already.
-        self._tell(session, wire.report_end(what))
+        self._tell(session, report_end(what))
 
     # Positions.
 
-    def _ask_positions(self, session: EmsSession | None) -> None:
+    def _ask_positions(self, session: Session | None) -> None:
         inquiry = self._inquiry = PositionInquiry(f"P{self._now_ns()}", tuple(self._desk.listings.accounts))
         self._inquiry_for = session
         for name, request_id in inquiry.request_ids.items():
@@ -320,12 +328,12 @@ class Engine:
         if session is not None and session is self._ems.session:
             for event in wire.positions(self._desk.held):
                 self._tell(session, event)
-            self._tell(session, wire.report_end(request_pb2.REPORT_KIND_POSITIONS))
+            self._tell(session, report_end(request_pb2.REPORT_KIND_POSITIONS))
 
-    def _attach(self, session: EmsSession) -> None:
-        if self._ems.attach(session, self._group):
-            recovery = self._ems.recovery(session.hello, self._desk, self._store.store_id, self._head_broker_seq)
-            self._leaving.append((session, recovery))
+    def _attach(self, session: Session) -> None:
+        if self._ems.attach(session, self._group.journals):
+            standing = wire.standing(self._desk, session.hello.open_refs)
+            self._leaving.append((session, self._ems.recovery(self._introduce(self._head_broker_seq), standing)))
 
     # One group: stored, and let go.
 
@@ -355,7 +363,7 @@ class Engine:
         self,
         venue: VenueSession,
         gathered: Gathered,
-        leaving: Sequence[tuple[EmsSession, bytes | Recovery]],
+        leaving: Sequence[tuple[Session, bytes | Recovery]],
         questions: Sequence[Callable[[VenueSession], None]],
     ) -> None:
         for outgoing in gathered.outgoing:

@@ -8,30 +8,14 @@ HEARD_MESSAGES_MAX = 10_000
 """Messages of the venue that wait for the engine. At the bound QuickFIX's thread waits, and with it the line: the venue
 feels it as flow control. None is dropped."""
 
-QUOTES_BACKLOG_BYTES_MAX = 16 * 1024 * 1024
-"""Updates encoded for one Quotes stream that were not taken. Beyond it the stream ends RESOURCE_EXHAUSTED, and a new
-one begins with the last state."""
-
-BOOK_DEPTH_MAX = 1_000
-"""Levels per side that a subscription may ask for; beyond it INVALID_ARGUMENT."""
-
 TRIM_EVENTS_MIN = 1_000
 """Acknowledged events that gather before they are deleted, so that not every acknowledgment costs a deletion."""
 
 ENDED_ORDERS_IN_MEMORY = 10_000
 """Ended orders kept in memory, at most twice as many; older ones are looked up in the store."""
 
-INSTRUMENTS_PAGE_MAX = 1_000
-"""Instruments in one page, also when none is asked for."""
-
-NAME_LENGTH_MAX = 64
-"""Characters of an account or symbol in a request; a longer one is refused without being looked up or repeated."""
-
 TEXT_LENGTH_MAX = 512
 """Characters of a venue's words that travel."""
-
-EPOCH_MAX = 2**63 - 1
-"""Largest epoch: what the store keeps as a number. A larger one is refused INVALID_ARGUMENT."""
 
 LEVEL_SECONDS_MAX = 3.0
 """Time that the session has at the start to log on and catch up, before an EMS is served without it. With it the first

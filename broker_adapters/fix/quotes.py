@@ -5,8 +5,7 @@ and what follows join without a gap. Invariant: a stream gets every update of it
 """
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 
 from broker_adapters.fix.convert import market
 from broker_adapters.fix.core import writing
@@ -14,42 +13,26 @@ from broker_adapters.fix.core.market_data import MarketBook, Traded
 from broker_adapters.fix.core.message import FixMessage, MsgType, Tag
 from broker_adapters.fix.core.profile import Listings
 from broker_adapters.fix.core.reading import sending_time_ns
-from broker_adapters.fix.limits import QUOTES_BACKLOG_BYTES_MAX
 from broker_adapters.fix.session import VenueSession
 from pitline.broker.v1 import broker_service_pb2
 from pitline.types.v1 import market_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.outbound import Outbound
-from pitline_rpc.status import Refused
 
 _REFUSED_SYMBOLS = broker_service_pb2.QuotesResponse.REFUSED_SYMBOLS_FIELD_NUMBER
 
 
 class QuoteBoard:
-    """All Quotes streams of this adapter. Without `offered` the venue tells no markets, and every symbol is refused."""
+    """Who listens to which market of this venue. Without `offered` it tells no markets, and every symbol is refused."""
 
     def __init__(self, listings: Listings, *, offered: bool) -> None:
         self._listings = listings
         self._offered = offered
         self._topics: dict[str, _Topic] = {}
         self._by_request: dict[str, _Topic] = {}
-        self._streams: set[Outbound] = set()
         self._venue: VenueSession | None = None
         """While it is up."""
         self._request_count = 0
-
-    @contextmanager
-    def stream(self, write: Callable[[bytes], Awaitable[None]]) -> Generator[Outbound]:
-        """A new stream, until the end of the block."""
-        stream = Outbound(write, QUOTES_BACKLOG_BYTES_MAX)
-        self._streams.add(stream)
-        try:
-            yield stream
-        finally:
-            for symbol in list(self._topics):
-                self.unsubscribe(stream, symbol)
-            self._streams.discard(stream)
-            stream.close()
 
     def subscribe(self, stream: Outbound, symbol: str, depth: int) -> None:
         """Start sending a market: its last state now, then every update. Again: the same, with this depth instead. A
@@ -71,6 +54,11 @@ class QuoteBoard:
             return
         del self._topics[symbol]
         self._stop(topic)
+
+    def leave(self, stream: Outbound) -> None:
+        """The stream is over: nobody listens there."""
+        for symbol in list(self._topics):
+            self.unsubscribe(stream, symbol)
 
     def came_up(self, venue: VenueSession) -> None:
         """The venue can be asked: for every market that is listened to."""
@@ -102,11 +90,6 @@ class QuoteBoard:
                         topic.take(topic.book.take_entry(entry), time_ns)
             case _:
                 topic.tell_state(market_pb2.FEED_STATE_DOWN)
-
-    def end_all(self, refused: Refused) -> None:
-        """End every stream with this status."""
-        for stream in self._streams:
-            stream.end(refused)
 
     def _ask(self, topic: "_Topic") -> None:
         if self._venue is None:

@@ -3,7 +3,7 @@ venue was heard.
 
 Used by the engine alone, one process per data directory. Invariant: a group is committed whole or not at all, and
 before anything of it leaves: an event to the EMS, or a request to the venue. Which requests of a group had left when
-the process died, the FIX session's own store tells (`outbox.py`).
+the process died, the FIX session's own files tell (`session_files.py`).
 """
 
 import fcntl
@@ -18,14 +18,15 @@ from typing import Literal
 
 from broker_adapters.fix.core.orders import Execution, Kind, Order, Request, Stage, Status
 from broker_adapters.fix.core.values import ExecInst, OrdType, Reason, Side, TimeInForce
+from pitline_broker.journals import JournalKey, KnownJournal
 from pitline_rpc.errors import StartupError
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of the tables; a store of another one is refused, never guessed at."""
 
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE epochs (ems_id TEXT, journal_id TEXT, epoch INTEGER NOT NULL,
+CREATE TABLE journals (ems_id TEXT, journal_id TEXT, epoch INTEGER NOT NULL, start_id TEXT NOT NULL, stored_seq INTEGER,
   PRIMARY KEY (ems_id, journal_id)) STRICT, WITHOUT ROWID;
 CREATE TABLE events (broker_seq INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT;
 CREATE TABLE orders (order_ref TEXT PRIMARY KEY, account TEXT NOT NULL, symbol TEXT NOT NULL, side INTEGER NOT NULL,
@@ -68,8 +69,7 @@ class Standing:
     """What stands at the head of the store."""
 
     head_broker_seq: int
-    epochs: dict[tuple[str, str], int]
-    """Highest epoch by (ems_id, journal_id)."""
+    journals: dict[JournalKey, KnownJournal]
     orders: list[Order]
     """Those that are open, oldest first."""
     external_count: int
@@ -93,14 +93,14 @@ class Group:
     """The last message of the venue that this follows from."""
     sent_from: Place | None = None
     """Requests of this group are about to leave; those of groups before it have."""
-    epochs: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    journals: dict[JournalKey, KnownJournal] = field(default_factory=dict[JournalKey, KnownJournal])
     trim_to: int = 0
     """Events up to this broker_seq may go; 0: none."""
 
     @property
     def is_empty(self) -> bool:
         """Nothing to commit."""
-        return not (self.events or self.orders or self.executions or self.heard or self.epochs or self.trim_to)
+        return not (self.events or self.orders or self.executions or self.heard or self.journals or self.trim_to)
 
 
 class Store:
@@ -136,8 +136,9 @@ class Store:
             if group.heard is not None:
                 facts += [(_HEARD, str(group.heard.seq_num)), (_HEARD_ERA, group.heard.era)]
             db.executemany("REPLACE INTO facts VALUES (?, ?)", facts)
-            for (ems_id, journal_id), epoch in group.epochs.items():
-                db.execute("REPLACE INTO epochs VALUES (?, ?, ?)", (ems_id, journal_id, epoch))
+            for key, known in group.journals.items():
+                row = (*key, known.epoch, known.start_id, known.stored_seq)
+                db.execute("REPLACE INTO journals VALUES (?, ?, ?, ?, ?)", row)
             if group.trim_to:
                 db.execute("DELETE FROM events WHERE broker_seq <= ?", (group.trim_to,))
 
@@ -153,10 +154,13 @@ class Store:
         """Everything that stands."""
         facts = dict[str, str](self._reading.execute("SELECT name, value FROM facts").fetchall())
         rows = self._reading.execute("SELECT * FROM orders WHERE status <= 1 ORDER BY entered_ns")
-        epochs = {(ems, journal): epoch for ems, journal, epoch in self._reading.execute("SELECT * FROM epochs")}
+        journals = {
+            (ems_id, journal_id): KnownJournal(*known)
+            for ems_id, journal_id, *known in self._reading.execute("SELECT * FROM journals")
+        }
         return Standing(
             int(facts[_HEAD]),
-            epochs,
+            journals,
             [self._with_requests(_order(row)) for row in rows.fetchall()],
             int(facts[_EXTERNALS]),
             Place(int(facts[_HEARD]), facts[_HEARD_ERA]),

@@ -6,17 +6,16 @@ from contextlib import asynccontextmanager, closing
 
 import grpc
 
-from broker_adapters.template.adapter import Adapter
+from broker_adapters.template.adapter import CAPABILITIES, Adapter
 from broker_adapters.template.config import TemplateSettings
-from broker_adapters.template.servicer import BrokerServicer
+from broker_adapters.template.quotes import INSTRUMENT, Markets
 from broker_adapters.template.store import Store
 from broker_adapters.template.venue import Venue
-from pitline.broker.v1.broker_service_pb2_grpc import add_BrokerServiceServicer_to_server
+from pitline_broker.requests import RequestReader
+from pitline_broker.servicer import BrokerServicer
 from pitline_rpc import server
-from pitline_rpc.server import Listening, Service
+from pitline_rpc.server import Listening
 from pitline_rpc.status import Refused
-
-BROKER_SERVICE = "pitline.broker.v1.BrokerService"
 
 
 @asynccontextmanager
@@ -24,13 +23,22 @@ async def serving(settings: TemplateSettings) -> AsyncGenerator[Listening]:
     """Run the adapter for as long as the block does. Raises StartupError when it cannot be run as configured."""
     with closing(Store(settings.data_dir)) as store:
         adapter = Adapter(store, Venue())
+        broker = BrokerServicer(
+            adapter,
+            RequestReader(CAPABILITIES).read,
+            store.events,
+            Markets(),
+            instruments=[INSTRUMENT],
+            capabilities=lambda: CAPABILITIES,
+        )
 
         async def drain() -> None:
-            adapter.end_session(Refused(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", "the adapter is shutting down"))
+            status = Refused(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", "the adapter is shutting down")
+            adapter.end_session(status)
+            broker.end_quotes(status)
 
-        service = Service(BROKER_SERVICE, add_BrokerServiceServicer_to_server, BrokerServicer(adapter))
         async with asyncio.TaskGroup() as tasks:
             reporting = tasks.create_task(adapter.run())
-            async with server.serving(settings.bind, [service], drain) as listening:
+            async with server.serving(settings.bind, [broker.service], drain) as listening:
                 yield listening
             reporting.cancel()

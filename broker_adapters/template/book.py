@@ -18,16 +18,20 @@ from pitline.broker.v1.event_pb2 import (
     PositionReport,
     RefState,
 )
-from pitline.broker.v1.request_pb2 import NewOrder
+from pitline.types.v1.order_pb2 import SIDE_UNSPECIFIED, Side
 from pitline.types.v1.reason_pb2 import REASON_UNSPECIFIED, Reason
 from pitline_rpc.decimals import canonical, parse
 
 
 @dataclass(slots=True)
 class Entry:
-    """An order as it stands."""
+    """An order as it stands. One that could not be read has a ref alone."""
 
-    asked: NewOrder
+    order_ref: str
+    account: str = ""
+    symbol: str = ""
+    side: Side.ValueType = SIDE_UNSPECIFIED
+    order_qty: Decimal = Decimal(0)
     fate: Fate.ValueType = FATE_RECEIVED_NOT_SENT
     """That, until the venue has answered."""
     cum_qty: Decimal = Decimal(0)
@@ -51,10 +55,9 @@ class Book:
         self.head_broker_seq = 0
         self._held: dict[tuple[str, str], Decimal] = {}
 
-    def receive(self, order: NewOrder) -> Entry:
+    def receive(self, entry: Entry) -> None:
         """An order has come."""
-        entry = self.entries[order.order_ref] = Entry(order)
-        return entry
+        self.entries[entry.order_ref] = entry
 
     def apply(self, event: BrokerEvent) -> None:
         """An event of the log, the next one."""
@@ -65,7 +68,8 @@ class Book:
                 entry = self.entries[event.ack.order_ref]
                 entry.fate, entry.broker_order_id, entry.is_sent = FATE_WORKING, event.ack.broker_order_id, True
             case "rejected":
-                entry = self.entries[event.rejected.order_ref]
+                ref = event.rejected.order_ref
+                entry = self.entries.setdefault(ref, Entry(ref))
                 entry.fate, entry.reason, entry.text = FATE_REJECTED, event.rejected.reason, event.rejected.text
             case "canceled":
                 self.entries[event.canceled.order_ref].fate = FATE_CANCELED
@@ -73,7 +77,7 @@ class Book:
                 told, signed_qty = event.fill, parse(event.fill.fill.signed_qty)
                 entry, held = self.entries[told.order_ref], (told.account, told.symbol)
                 entry.cum_qty += abs(signed_qty)
-                if entry.cum_qty >= parse(entry.asked.order_qty):
+                if entry.cum_qty >= entry.order_qty:
                     entry.fate = FATE_FILLED
                 self._held[held] = self._held.get(held, Decimal(0)) + signed_qty
             case _:

@@ -5,16 +5,19 @@ One SQLite file. Invariant: an order is stored before it goes to the venue, and 
 
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 
+from broker_adapters.template.book import Entry
 from pitline.broker.v1.event_pb2 import BrokerEvent
-from pitline.broker.v1.request_pb2 import NewOrder
+from pitline_broker.journals import JournalKey, KnownJournal
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS store (store_id TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS epochs (ems_id TEXT, journal_id TEXT, epoch INTEGER, PRIMARY KEY (ems_id, journal_id));
-CREATE TABLE IF NOT EXISTS orders (order_ref TEXT PRIMARY KEY, message BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS journals (ems_id TEXT, journal_id TEXT, epoch INTEGER, start_id TEXT, stored_seq INTEGER,
+  PRIMARY KEY (ems_id, journal_id));
+CREATE TABLE IF NOT EXISTS orders (order_ref TEXT PRIMARY KEY, account TEXT, symbol TEXT, side INTEGER, order_qty TEXT);
 CREATE TABLE IF NOT EXISTS events (broker_seq INTEGER PRIMARY KEY, message BLOB NOT NULL);
 """
 
@@ -35,27 +38,26 @@ class Store:
         """Close the file."""
         self._file.close()
 
-    def highest_epoch(self, ems_id: str, journal_id: str) -> int:
-        """The highest that has called; 0: none."""
-        row = self._file.execute(
-            "SELECT epoch FROM epochs WHERE ems_id = ? AND journal_id = ?", (ems_id, journal_id)
-        ).fetchone()
-        return row[0] if row else 0
+    @property
+    def head_broker_seq(self) -> int:
+        """The number of the last event; 0: nothing was told yet."""
+        return self._file.execute("SELECT coalesce(max(broker_seq), 0) FROM events").fetchone()[0]
 
-    def other_journals(self, ems_id: str, journal_id: str) -> list[str]:
-        """Journals of this EMS that have called before."""
-        rows = self._file.execute(
-            "SELECT journal_id FROM epochs WHERE ems_id = ? AND journal_id <> ?", (ems_id, journal_id)
-        )
-        return [row[0] for row in rows]
+    def journals(self) -> dict[JournalKey, KnownJournal]:
+        """What is known of each journal that has called."""
+        rows = self._file.execute("SELECT * FROM journals")
+        return {(ems_id, journal_id): KnownJournal(*known) for ems_id, journal_id, *known in rows}
 
-    def called(self, ems_id: str, journal_id: str, epoch: int) -> None:
-        """An EMS has called with this epoch."""
-        self._file.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (ems_id, journal_id, epoch))
+    def called(self, journals: Mapping[JournalKey, KnownJournal]) -> None:
+        """What is known of these is another than before."""
+        for (ems_id, journal_id), known in journals.items():
+            row = (ems_id, journal_id, known.epoch, known.start_id, known.stored_seq)
+            self._file.execute("REPLACE INTO journals VALUES (?, ?, ?, ?, ?)", row)
 
-    def received(self, order: NewOrder) -> None:
+    def received(self, entry: Entry) -> None:
         """An order has come, and is about to go to the venue."""
-        self._file.execute("INSERT INTO orders VALUES (?, ?)", (order.order_ref, order.SerializeToString()))
+        row = (entry.order_ref, entry.account, entry.symbol, entry.side, str(entry.order_qty))
+        self._file.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", row)
 
     def dropped(self, order_ref: str) -> None:
         """An order that never went to the venue is forgotten."""
@@ -65,13 +67,14 @@ class Store:
         """An event is about to be told, under the number that it carries."""
         self._file.execute("INSERT INTO events VALUES (?, ?)", (event.broker_seq, event.SerializeToString()))
 
-    def orders(self) -> Iterator[NewOrder]:
-        """Every order that was received."""
-        return (NewOrder.FromString(row[0]) for row in self._file.execute("SELECT message FROM orders"))
+    def orders(self) -> Iterator[Entry]:
+        """Every order that was received, as it came."""
+        rows = self._file.execute("SELECT * FROM orders")
+        return (Entry(ref, account, symbol, side, Decimal(qty)) for ref, account, symbol, side, qty in rows)
 
-    def events(self, after: int, limit: int = -1) -> list[BrokerEvent]:
-        """The first events after this number, in order; all of them without a limit."""
-        rows = self._file.execute(
-            "SELECT message FROM events WHERE broker_seq > ? ORDER BY broker_seq LIMIT ?", (after, limit)
-        )
-        return [BrokerEvent.FromString(row[0]) for row in rows]
+    def events(self, after: int, up_to: int, limit: int = -1) -> list[tuple[int, bytes]]:
+        """Events with after < broker_seq <= up_to, in order, encoded; all of them without a limit."""
+        return self._file.execute(
+            "SELECT * FROM events WHERE broker_seq > ? AND broker_seq <= ? ORDER BY broker_seq LIMIT ?",
+            (after, up_to, limit),
+        ).fetchall()

@@ -4,11 +4,8 @@ Called by the engine. Events are encoded here once, stored and sent as these byt
 can be written; sums too long for the wire are rounded, which needs more digits than any market has.
 """
 
-from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from collections.abc import Mapping
 from typing import assert_never
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from paper_broker.core.accounts import Account, Position
 from paper_broker.core.events import (
@@ -25,11 +22,9 @@ from paper_broker.core.events import (
 from paper_broker.core.feed import Side
 from paper_broker.core.instruments import Listing
 from paper_broker.core.orders import EndedOrder, Fate, Order, OrdType, Reason, TimeInForce
-from pitline.broker.v1 import capabilities_pb2, event_pb2, request_pb2
+from pitline.broker.v1 import capabilities_pb2, event_pb2
 from pitline.types.v1 import account_pb2, execution_pb2, money_pb2, order_pb2, reason_pb2
-from pitline_rpc.decimals import DECIMALS_MAX, DIGITS_MAX, canonical
-
-_WIDE = Context(prec=200, rounding=ROUND_HALF_EVEN)
+from pitline_rpc.decimals import rounded
 
 _REASONS: Mapping[Reason, reason_pb2.Reason.ValueType] = {
     reason: reason_pb2.Reason.Value(f"REASON_{'UNSPECIFIED' if reason is Reason.NONE else reason.name}")
@@ -109,7 +104,7 @@ def _write_fill(fill: execution_pb2.Fill, event: Filled, listing: Listing) -> No
     fill.exec_id = event.exec_id
     fill.signed_qty = listing.qty_text(event.signed_lots)
     fill.price = listing.px_text(event.price_ticks)
-    fill.fee.amount = number(event.fee)
+    fill.fee.amount = rounded(event.fee)
     fill.fee.currency = listing.quote_currency
     fill.liquidity = execution_pb2.LIQUIDITY_MAKER if event.is_maker else execution_pb2.LIQUIDITY_TAKER
     fill.market_time.FromNanoseconds(event.time_ns)
@@ -128,33 +123,19 @@ def _write_change(
 # About one stream: broker_seq 0.
 
 
-def hello_ack(
-    store_id: str,
-    build: str,
-    highest_epoch: int,
-    accounts: Mapping[str, Account],
-    head_broker_seq: int,
-    other_journal_ids: Sequence[str],
-) -> event_pb2.BrokerEvent:
-    """The answer to hello."""
-    return event_pb2.BrokerEvent(
-        hello_ack=event_pb2.HelloAck(
-            store_id=store_id,
-            environment=account_pb2.ENVIRONMENT_PAPER,
-            build=build,
-            highest_epoch=highest_epoch,
-            accounts=[
-                account_pb2.Account(
-                    account=account.name,
-                    environment=account_pb2.ENVIRONMENT_PAPER,
-                    base_currency=account.base_currency,
-                )
-                for account in accounts.values()
-            ],
-            capabilities=CAPABILITIES,
-            head_broker_seq=head_broker_seq,
-            other_journal_ids=other_journal_ids,
-        )
+def hello_ack(build: str, accounts: Mapping[str, Account], head_broker_seq: int) -> event_pb2.HelloAck:
+    """What this broker says of itself in the answer to hello."""
+    return event_pb2.HelloAck(
+        environment=account_pb2.ENVIRONMENT_PAPER,
+        build=build,
+        accounts=[
+            account_pb2.Account(
+                account=account.name, environment=account_pb2.ENVIRONMENT_PAPER, base_currency=account.base_currency
+            )
+            for account in accounts.values()
+        ],
+        capabilities=CAPABILITIES,
+        head_broker_seq=head_broker_seq,
     )
 
 
@@ -219,7 +200,7 @@ def position(account: str, listing: Listing, held: Position) -> event_pb2.Broker
             account=account,
             symbol=listing.symbol,
             signed_qty=listing.qty_text(held.lots),
-            avg_px=number(held.avg_px) if held.lots else "",
+            avg_px=rounded(held.avg_px) if held.lots else "",
         )
     )
 
@@ -227,40 +208,6 @@ def position(account: str, listing: Listing, held: Position) -> event_pb2.Broker
 def balance(account: Account) -> event_pb2.BrokerEvent:
     """What an account holds in cash, by currency."""
     cash = [
-        money_pb2.Money(amount=number(amount), currency=currency) for currency, amount in sorted(account.cash.items())
+        money_pb2.Money(amount=rounded(amount), currency=currency) for currency, amount in sorted(account.cash.items())
     ]
     return event_pb2.BrokerEvent(balance=event_pb2.BalanceReport(account=account.name, cash=cash))
-
-
-def recover_end(head_broker_seq: int) -> event_pb2.BrokerEvent:
-    """Recovery is over."""
-    return event_pb2.BrokerEvent(recover_end=event_pb2.RecoverEnd(head_broker_seq=head_broker_seq))
-
-
-def report_end(what: request_pb2.ReportKind.ValueType) -> event_pb2.BrokerEvent:
-    """A report is complete."""
-    return event_pb2.BrokerEvent(report_end=event_pb2.ReportEnd(what=what))
-
-
-def heartbeat(now_ns: int, receive_ns: int) -> event_pb2.BrokerEvent:
-    """A sign of life, with the market's and the wall's time."""
-    return event_pb2.BrokerEvent(
-        time=timestamp(now_ns), receive_time=timestamp(receive_ns), heartbeat=event_pb2.BrokerHeartbeat()
-    )
-
-
-def timestamp(time_ns: int) -> Timestamp:
-    """A time in ns since 1970 as it travels."""
-    written = Timestamp()
-    written.FromNanoseconds(time_ns)
-    return written
-
-
-def number(value: Decimal) -> str:
-    """A price or an amount as it travels: 18 decimals, fewer where the digits before the point take the room."""
-    decimals = min(DECIMALS_MAX, DIGITS_MAX - max(1, value.adjusted() + 1))
-    exponent = value.as_tuple().exponent
-    assert isinstance(exponent, int), value
-    if -exponent > decimals:
-        value = value.quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
-    return canonical(value)

@@ -10,13 +10,13 @@ from typing import assert_never
 
 import grpc
 
-from paper_broker.convert.requests import invalid, time_ns
 from paper_broker.core.feed import BookSet, Halted, Level, MarketChange, Opened, Printed, Side, TopSet
 from paper_broker.core.instruments import Listing, NotAMultiple, plain
 from paper_broker.core.order_book import OrderBook
 from paper_broker.history import Traded
-from paper_broker.limits import NAME_LENGTH_MAX
 from pitline.types.v1 import instrument_pb2, market_pb2
+from pitline_broker.checks import invalid, time_ns
+from pitline_broker.limits import NAME_LENGTH_MAX
 from pitline_rpc.decimals import DecimalError, parse
 from pitline_rpc.status import Refused
 

@@ -8,10 +8,10 @@ from typing import Any
 import grpc.aio
 
 from paper_broker.convert import market as convert
-from paper_broker.convert.requests import invalid
 from paper_broker.engine import Engine
 from paper_broker.market.script import ScriptMarket, StepRefused
 from pitline.paper.v1.script_service_pb2 import StepRequest, StepResponse
+from pitline_broker.checks import invalid
 
 
 class ScriptServicer:

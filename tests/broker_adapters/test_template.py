@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, closing
+from decimal import Decimal
 from pathlib import Path
 
+import grpc
 import pytest
 
 from broker_adapters.template.app import serving
+from broker_adapters.template.book import Entry
 from broker_adapters.template.config import TemplateSettings
 from broker_adapters.template.store import Store
 from pitline.broker.v1.event_pb2 import (
@@ -16,7 +19,7 @@ from pitline.broker.v1.event_pb2 import (
     FATE_RECEIVED_NOT_SENT,
     BrokerEvent,
 )
-from pitline.broker.v1.request_pb2 import BrokerRequest, DropOrder, NewOrder
+from pitline.broker.v1.request_pb2 import AckBrokerSeq, BrokerRequest, DropOrder, NewOrder
 from pitline.types.v1.order_pb2 import ORD_TYPE_LIMIT, SIDE_BUY, TIME_IN_FORCE_GTC
 from pitline_conform import CASES, Options, Outcome, play
 from pitline_rpc.server import Listening
@@ -81,7 +84,7 @@ async def test_after_a_restart_the_log_goes_on_and_what_the_venue_lost_is_cancel
 async def test_order_that_was_stored_and_not_sent_is_told_so_and_dropped(template: InProcess, tmp_path: Path) -> None:
     await template.stop()
     with closing(Store(tmp_path)) as store:
-        store.received(order("O1", "50"))  # and there the process died
+        store.received(Entry("O1", "main", "AB-USD", SIDE_BUY, Decimal(1)))  # and there the process died
     await template.start()
     async with BrokerDialog(template.address) as ems:
         await ems.hello(open_refs=["O1"])
@@ -90,6 +93,19 @@ async def test_order_that_was_stored_and_not_sent_is_told_so_and_dropped(templat
         dropped = (await ems.hears("ref_state")).ref_state
     assert [state.fate for state in states] == [FATE_RECEIVED_NOT_SENT]
     assert dropped.fate == FATE_NEVER_RECEIVED
+
+
+async def test_a_journal_that_has_less_than_it_told_is_refused(template: InProcess) -> None:
+    async with BrokerDialog(template.address) as ems:
+        await ems.hello()
+        await ems.recovered()
+        stored = BrokerRequest(ack_seq=AckBrokerSeq(broker_seq=1))
+        await ems.says(BrokerRequest(order=order("O1", "50")), stored)
+        await ems.hears("ack")
+    await template.restart()
+    async with BrokerDialog(template.address) as ems:
+        await ems.hello(epoch=2)
+        assert await ems.ends() == grpc.StatusCode.ABORTED
 
 
 def _said(event: BrokerEvent) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
-    *("ems_service", "paper_broker", "broker_adapters", "pitline", "pitline_rpc"),
+    *("ems_service", "paper_broker", "broker_adapters", "pitline", "pitline_rpc", "pitline_broker"),
     *("pitline_client", "pitline_conform", "pitline_cli"),
 }
 

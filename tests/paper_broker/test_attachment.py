@@ -273,8 +273,8 @@ async def test_acknowledged_events_are_trimmed_and_the_numbers_go_on(
 async def test_catch_up_longer_than_a_page_is_whole_and_in_order(
     paper: InProcess, ems: BrokerDialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pitline_rpc.attached.REPLAY_EVENTS", 7)
-    monkeypatch.setattr("pitline_rpc.attached.REPLAY_BACKLOG_BYTES", 1)
+    monkeypatch.setattr("pitline_broker.attached.REPLAY_EVENTS", 7)
+    monkeypatch.setattr("pitline_broker.attached.REPLAY_BACKLOG_BYTES", 1)
     await ems.says(*(buy(f"O{number}", "50") for number in range(100)))
     for _ in range(100):
         await ems.hears("ack")

@@ -16,13 +16,13 @@ from paper_broker.core.feed import Side, TopSet
 from paper_broker.core.instruments import Listing
 from paper_broker.core.orders import OrdType, TimeInForce
 from paper_broker.core.state import State
-from paper_broker.engine import EmsSession, Engine
+from paper_broker.engine import Engine
 from paper_broker.quotes import QuoteBoard
 from paper_broker.store import Store, opened
 from pitline.broker.v1.broker_service_pb2 import TradesResponse
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.broker.v1.request_pb2 import Hello
-from pitline_rpc.attached import Session
+from pitline_broker.attached import Session
 from pitline_rpc.status import Refused
 from support.waiting import Changes
 
@@ -67,10 +67,10 @@ def engine_on(store: Store, in_thread: bool = False) -> Engine:
 
 
 @asynccontextmanager
-async def attached(engine: Engine, store: Store, epoch: int = 1) -> AsyncGenerator[tuple[EmsSession, Line]]:
+async def attached(engine: Engine, store: Store, epoch: int = 1) -> AsyncGenerator[tuple[Session, Line]]:
     """A session with a line of its own, whose stream is served until the end of the block."""
     line = Line()
-    session: EmsSession = Session(line.write, Hello(ems_id="e", journal_id="J", epoch=epoch))
+    session: Session = Session(line.write, Hello(ems_id="e", journal_id="J", epoch=epoch))
     await engine.attach(session)
     serving = [asyncio.create_task(session.recover(store.events)), asyncio.create_task(session.out.run())]
     yield session, line

@@ -9,6 +9,7 @@ from paper_broker.core.feed import TopSet
 from paper_broker.core.instruments import Listing
 from paper_broker.core.order_book import OrderBook
 from paper_broker.quotes import QuoteBoard
+from pitline_rpc.outbound import Outbound
 from support.waiting import DEADLINE_SECONDS
 
 BOOK = OrderBook(Listing("X-USD", "X", "X", "USD", tick_size=Decimal(1), lot_size=Decimal(1)))
@@ -32,20 +33,23 @@ async def test_market_waits_for_the_slowest_reader_and_for_nobody_when_it_is_gon
 
     board = QuoteBoard({"X-USD": BOOK}, lambda: 1)
     async with asyncio.timeout(DEADLINE_SECONDS):
-        with board.stream(write) as stream:
-            await board.taken()
-            board.subscribe(stream, "X-USD", 0)
-            sending = asyncio.create_task(stream.run())
-            bid_up(board, range(1, 10))
-            waiting = asyncio.create_task(board.taken())
-            await asyncio.sleep(0)
-            assert not waiting.done()
-            reads.set()
-            await waiting
-            reads.clear()
-            bid_up(board, range(10, 20))
-            waiting = asyncio.create_task(board.taken())
-            await asyncio.sleep(0)
-            assert not waiting.done()
-            sending.cancel()
+        stream = Outbound(write, 1_000_000)
+        await board.taken()
+        board.subscribe(stream, "X-USD", 0)
+        sending = asyncio.create_task(stream.run())
+        bid_up(board, range(1, 10))
+        waiting = asyncio.create_task(board.taken())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        reads.set()
         await waiting
+        reads.clear()
+        bid_up(board, range(10, 20))
+        waiting = asyncio.create_task(board.taken())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        sending.cancel()
+        board.leave(stream)
+        stream.close()
+        await waiting
+        await board.taken()

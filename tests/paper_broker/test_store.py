@@ -21,8 +21,8 @@ from paper_broker.core.instruments import Listing
 from paper_broker.core.orders import EndedOrder, Fate, OrdType, Reason, TimeInForce
 from paper_broker.core.state import State
 from paper_broker.gathering import Gathering
-from paper_broker.journals import KnownJournal
 from paper_broker.store import Group, Store, StoreError, opened
+from pitline_broker.journals import KnownJournal
 
 LISTING = Listing("X-USD", "XUSD", "X", "USD", tick_size=Decimal("0.1"), lot_size=Decimal("0.5"))
 RATES = FeeRates(maker=Decimal("0.001"), taker=Decimal("0.0015"))

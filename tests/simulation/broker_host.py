@@ -14,22 +14,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from paper_broker.convert.requests import Request
+from paper_broker.convert.requests import Request, read
 from paper_broker.core.accounts import Account
 from paper_broker.core.feed import MarketChange
 from paper_broker.core.rules import Rules
 from paper_broker.core.state import State
-from paper_broker.engine import EmsSession, Engine, _Ask, _Attach, _Item, _Move, _TimePassed
-from paper_broker.journals import JournalKey, KnownJournal
+from paper_broker.engine import Engine, _Ask, _Attach, _Item, _Move, _TimePassed
 from paper_broker.latency import Latency
 from paper_broker.limits import ENDED_ORDERS_IN_MEMORY
 from paper_broker.quotes import QuoteBoard
-from paper_broker.servicers.broker import _hello, _read_batch
 from paper_broker.store import Store, _prepare
 from pitline.broker.v1.broker_service_pb2 import TradesRequest
 from pitline.broker.v1.event_pb2 import BrokerEvent
 from pitline.broker.v1.request_pb2 import Hello
-from pitline_rpc.attached import Recovery
+from pitline_broker.attached import Recovery, Session
+from pitline_broker.journals import JournalKey, KnownJournal
+from pitline_broker.opening import opening, read_batch
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
 from simulation.ems_host import COMMIT_NS
@@ -132,11 +132,11 @@ class BrokerHost(Mortal):
         """A stream has said hello."""
         self._sessions = [session for session in self._sessions if not session.gone]
         self._sessions.append(session)
-        self._put(_Attach(cast(EmsSession, session)))
+        self._put(_Attach(cast(Session, session)))
 
     def ask(self, session: "_Session", requests: Sequence[Request]) -> None:
         """Requests of a stream."""
-        self._put(_Ask(cast(EmsSession, session), requests))
+        self._put(_Ask(cast(Session, session), requests))
 
     def move(self, changes: Sequence[MarketChange]) -> None:
         """The market moves."""
@@ -245,7 +245,7 @@ class _Dialogue:
             if self._session is None:
                 self._begin(TradesRequest.FromString(message))
             else:
-                self._host.ask(self._session, _read_batch(TradesRequest.FromString(message)))
+                self._host.ask(self._session, read_batch(TradesRequest.FromString(message), read))
         except Refused as refused:
             self._host.schedule.note(self._host.name, f"refused {refused}")
             self.lost()
@@ -254,11 +254,11 @@ class _Dialogue:
     def _begin(self, batch: TradesRequest) -> None:
         self._batches.waiting.append(batch)
         if self._reading is None:
-            self._reading = _hello(self._batches)
+            self._reading = opening(self._batches, read)
         try:
             self._reading.send(None)
-        except StopIteration as read:
-            hello, rest = read.value
+        except StopIteration as opened:
+            hello, rest = opened.value
             self._session = _Session(self._host, self._line, hello)
             self._host.attach(self._session)
             if rest:

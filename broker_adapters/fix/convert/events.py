@@ -4,11 +4,11 @@ Called by the engine. Events are encoded here once, stored and sent as these byt
 can be written; a venue's number that is too long for the wire is rounded, its words are cut.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import assert_never
 
-from broker_adapters.fix.core.desk import FateTold
+from broker_adapters.fix.core.desk import Desk, FateTold
 from broker_adapters.fix.core.events import (
     Acked,
     Canceled,
@@ -28,11 +28,9 @@ from broker_adapters.fix.core.events import (
 from broker_adapters.fix.core.orders import Order
 from broker_adapters.fix.core.profile import Account, Profile
 from broker_adapters.fix.limits import TEXT_LENGTH_MAX
-from pitline.broker.v1 import capabilities_pb2, event_pb2, request_pb2
+from pitline.broker.v1 import capabilities_pb2, event_pb2
 from pitline.types.v1 import account_pb2, execution_pb2, order_pb2
-from pitline_rpc.decimals import DECIMALS_MAX, DIGITS_MAX, canonical
-
-_WIDE = Context(prec=200, rounding=ROUND_HALF_EVEN)
+from pitline_rpc.decimals import rounded
 
 
 def encoded(event: Event, broker_seq: int, receive_ns: int) -> bytes:
@@ -75,9 +73,9 @@ def encoded(event: Event, broker_seq: int, receive_ns: int) -> bytes:
             message.modified.order_ref = event.order_ref
             message.modified.request_ref = event.request_ref
             message.modified.broker_order_id = event.broker_order_id
-            message.modified.order_qty = number(event.order_qty)
-            message.modified.limit_px = _number_or_none(event.limit_px)
-            message.modified.stop_px = _number_or_none(event.stop_px)
+            message.modified.order_qty = rounded(event.order_qty)
+            message.modified.limit_px = _rounded_or_none(event.limit_px)
+            message.modified.stop_px = _rounded_or_none(event.stop_px)
         case Expired():
             message.expired.order_ref = event.order_ref
             message.expired.text = event.text[:TEXT_LENGTH_MAX]
@@ -92,10 +90,10 @@ def encoded(event: Event, broker_seq: int, receive_ns: int) -> bytes:
 
 def _write_fill(fill: execution_pb2.Fill, event: Filled) -> None:
     fill.exec_id = event.exec_id
-    fill.signed_qty = number(event.signed_qty)
-    fill.price = number(event.price)
+    fill.signed_qty = rounded(event.signed_qty)
+    fill.price = rounded(event.price)
     if event.fee is not None:
-        fill.fee.amount = number(event.fee[0])
+        fill.fee.amount = rounded(event.fee[0])
         fill.fee.currency = event.fee[1]
     fill.liquidity = event.liquidity  # pyright: ignore[reportAttributeAccessIssue]
     fill.market_time.FromNanoseconds(event.time_ns)
@@ -115,31 +113,33 @@ def _write_change(
 
 
 def hello_ack(
-    store_id: str,
     environment: account_pb2.Environment.ValueType,
     build: str,
-    highest_epoch: int,
     accounts: Iterable[Account],
     offered: capabilities_pb2.Capabilities,
     head_broker_seq: int,
-    other_journal_ids: Sequence[str],
-) -> event_pb2.BrokerEvent:
-    """The answer to hello."""
-    return event_pb2.BrokerEvent(
-        hello_ack=event_pb2.HelloAck(
-            store_id=store_id,
-            environment=environment,
-            build=build,
-            highest_epoch=highest_epoch,
-            accounts=[
-                account_pb2.Account(account=account.name, environment=environment, base_currency=account.base_currency)
-                for account in accounts
-            ],
-            capabilities=offered,
-            head_broker_seq=head_broker_seq,
-            other_journal_ids=other_journal_ids,
-        )
+) -> event_pb2.HelloAck:
+    """What this adapter says of itself in the answer to hello."""
+    return event_pb2.HelloAck(
+        environment=environment,
+        build=build,
+        accounts=[
+            account_pb2.Account(account=account.name, environment=environment, base_currency=account.base_currency)
+            for account in accounts
+        ],
+        capabilities=offered,
+        head_broker_seq=head_broker_seq,
     )
+
+
+def standing(desk: Desk, open_refs: Iterable[str]) -> list[event_pb2.BrokerEvent]:
+    """What stands, for an EMS that holds these to be open: each one's fate, other open orders, positions, and a line to
+    the venue that is down."""
+    named = dict.fromkeys(open_refs)
+    states = [ref_state(desk.fate(ref)) for ref in named]
+    others = [external(order) for order in desk.open if order.order_ref not in named]
+    down = [] if desk.venue_up else [link(LinkState.DOWN, "the venue's session is down")]
+    return [*states, *others, *positions(desk.held), *down]
 
 
 def capabilities(profile: Profile, *, positions_known: bool) -> capabilities_pb2.Capabilities:
@@ -167,10 +167,10 @@ def _external(order: Order, cum_qty: Decimal) -> event_pb2.ExternalOrder:
     terms = order_pb2.OrderTerms(
         symbol=order.symbol,
         side=order.side,  # pyright: ignore[reportArgumentType]
-        order_qty=number(order.order_qty),
+        order_qty=rounded(order.order_qty),
         ord_type=order.ord_type,  # pyright: ignore[reportArgumentType]
-        limit_px=_number_or_none(order.limit_px),
-        stop_px=_number_or_none(order.stop_px),
+        limit_px=_rounded_or_none(order.limit_px),
+        stop_px=_rounded_or_none(order.stop_px),
         time_in_force=order.time_in_force,  # pyright: ignore[reportArgumentType]
         exec_inst=list(order.exec_insts),  # pyright: ignore[reportArgumentType]
     )
@@ -181,7 +181,7 @@ def _external(order: Order, cum_qty: Decimal) -> event_pb2.ExternalOrder:
         order_ref=order.order_ref,
         account=order.account,
         terms=terms,
-        cum_qty=number(cum_qty),
+        cum_qty=rounded(cum_qty),
     )
 
 
@@ -191,7 +191,7 @@ def ref_state(told: FateTold) -> event_pb2.BrokerEvent:
         ref_state=event_pb2.RefState(
             order_ref=told.order_ref,
             fate=told.fate,  # pyright: ignore[reportArgumentType]
-            cum_qty=number(told.cum_qty),
+            cum_qty=rounded(told.cum_qty),
             reason=told.reason,  # pyright: ignore[reportArgumentType]
             text=told.text[:TEXT_LENGTH_MAX],
             broker_order_id=told.broker_order_id,
@@ -213,39 +213,11 @@ def positions(held: Mapping[tuple[str, str], Decimal] | None) -> list[event_pb2.
     not told."""
     return [
         event_pb2.BrokerEvent(
-            position=event_pb2.PositionReport(account=account, symbol=symbol, signed_qty=number(signed_qty))
+            position=event_pb2.PositionReport(account=account, symbol=symbol, signed_qty=rounded(signed_qty))
         )
         for (account, symbol), signed_qty in (held or {}).items()
     ]
 
 
-def recover_end(head_broker_seq: int) -> event_pb2.BrokerEvent:
-    """Recovery is over."""
-    return event_pb2.BrokerEvent(recover_end=event_pb2.RecoverEnd(head_broker_seq=head_broker_seq))
-
-
-def report_end(what: request_pb2.ReportKind.ValueType) -> event_pb2.BrokerEvent:
-    """A report is complete."""
-    return event_pb2.BrokerEvent(report_end=event_pb2.ReportEnd(what=what))
-
-
-def heartbeat(now_ns: int) -> event_pb2.BrokerEvent:
-    """A sign of life."""
-    message = event_pb2.BrokerEvent(heartbeat=event_pb2.BrokerHeartbeat())
-    message.time.FromNanoseconds(now_ns)
-    message.receive_time.FromNanoseconds(now_ns)
-    return message
-
-
-def number(value: Decimal) -> str:
-    """A price or a quantity as it travels: 18 decimals, fewer where the digits before the point take the room."""
-    decimals = min(DECIMALS_MAX, DIGITS_MAX - max(1, value.adjusted() + 1))
-    exponent = value.as_tuple().exponent
-    assert isinstance(exponent, int), value
-    if -exponent > decimals:
-        value = value.quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
-    return canonical(value)
-
-
-def _number_or_none(value: Decimal | None) -> str:
-    return "" if value is None else number(value)
+def _rounded_or_none(value: Decimal | None) -> str:
+    return "" if value is None else rounded(value)

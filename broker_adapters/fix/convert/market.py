@@ -1,12 +1,12 @@
-"""Markets and instruments, written for the wire. Called by `quotes.py` and the servicer."""
+"""Markets and instruments, written for the wire. Called by `quotes.py` and `app.py`."""
 
 import time
 
-from broker_adapters.fix.convert.events import number
 from broker_adapters.fix.core.market_data import Level, MarketBook, Traded
 from broker_adapters.fix.core.profile import Instrument
 from broker_adapters.fix.core.values import Side
 from pitline.types.v1 import instrument_pb2, market_pb2
+from pitline_rpc.decimals import rounded
 
 Change = market_pb2.Quote | market_pb2.Book | market_pb2.Trade | market_pb2.FeedState.ValueType
 
@@ -33,9 +33,9 @@ def quote(book: MarketBook) -> market_pb2.Quote:
     """Best bid and offer."""
     message = market_pb2.Quote()
     for bid in book.side(Side.BUY, 1):
-        message.bid_px, message.bid_qty = number(bid.price), number(bid.qty)
+        message.bid_px, message.bid_qty = rounded(bid.price), rounded(bid.qty)
     for ask in book.side(Side.SELL, 1):
-        message.ask_px, message.ask_qty = number(ask.price), number(ask.qty)
+        message.ask_px, message.ask_qty = rounded(ask.price), rounded(ask.qty)
     return message
 
 
@@ -49,7 +49,7 @@ def depth(book: MarketBook, levels: int) -> market_pb2.Book:
 
 def trade(traded: Traded) -> market_pb2.Trade:
     """A trade of the market; venues of FIX do not say who took."""
-    return market_pb2.Trade(price=number(traded.price), qty=number(traded.qty))
+    return market_pb2.Trade(price=rounded(traded.price), qty=rounded(traded.qty))
 
 
 def instrument(listed: Instrument) -> instrument_pb2.Instrument:
@@ -60,10 +60,10 @@ def instrument(listed: Instrument) -> instrument_pb2.Instrument:
         base=listed.base,
         quote_currency=listed.quote_currency,
         multiplier="1",
-        ticks=[instrument_pb2.TickBand(from_px="0", tick_size=number(listed.tick_size))],
-        lot_size=number(listed.lot_size),
+        ticks=[instrument_pb2.TickBand(from_px="0", tick_size=rounded(listed.tick_size))],
+        lot_size=rounded(listed.lot_size),
     )
 
 
 def _level(level: Level) -> market_pb2.BookLevel:
-    return market_pb2.BookLevel(price=number(level.price), qty=number(level.qty))
+    return market_pb2.BookLevel(price=rounded(level.price), qty=rounded(level.qty))

@@ -1,4 +1,7 @@
-"""What an EMS asks on the trades dialogue, read from the wire and not judged yet."""
+"""What an EMS asks on the trades dialogue, read from the wire and not judged yet.
+
+Everything that it asks for is in the profile: what is not declared is refused where it is read.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,7 +47,16 @@ class Cancel:
 
 @dataclass(slots=True)
 class Unreadable:
-    """An order or a modify whose refs can be read and whose terms cannot; `request_ref` of an order is its ref."""
+    """A new order whose terms cannot be read, or are not offered."""
+
+    order_ref: str
+    reason: Reason
+    text: str
+
+
+@dataclass(slots=True)
+class UnreadableModify:
+    """A modify whose terms cannot be read, or are not offered."""
 
     order_ref: str
     request_ref: str
@@ -66,4 +78,4 @@ class Query:
     order_ref: str
 
 
-Asked = Submit | Modify | Cancel | Unreadable | Drop | Query
+Asked = Submit | Modify | Cancel | Unreadable | UnreadableModify | Drop | Query

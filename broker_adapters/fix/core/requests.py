@@ -7,7 +7,7 @@ never got into the session; and every request is answered here or left to the ve
 from decimal import Decimal
 
 from broker_adapters.fix.core import writing
-from broker_adapters.fix.core.asked import Cancel, Drop, Modify, Query, Submit, Unreadable
+from broker_adapters.fix.core.asked import Cancel, Drop, Modify, Query, Submit, Unreadable, UnreadableModify
 from broker_adapters.fix.core.desk import Desk
 from broker_adapters.fix.core.events import CancelRejected, ModifyRejected, Rejected
 from broker_adapters.fix.core.orders import Kind, Order, Request, Stage, Status
@@ -46,11 +46,14 @@ def submit(desk: Desk, asked: Submit, now_ns: int) -> None:
 
 
 def unreadable(desk: Desk, asked: Unreadable, now_ns: int) -> None:
-    """The rejection of an order, or of a modify, whose terms are malformed."""
-    if asked.request_ref != asked.order_ref:
-        desk.tell(ModifyRejected(now_ns, asked.order_ref, asked.request_ref, asked.reason, asked.text))
-    elif _is_new(desk, asked.order_ref):
+    """The rejection of an order whose terms are malformed. Nothing for one that came before."""
+    if _is_new(desk, asked.order_ref):
         _refuse(desk, _without_terms(asked.order_ref, now_ns), asked.reason, asked.text)
+
+
+def unreadable_modify(desk: Desk, asked: UnreadableModify, now_ns: int) -> None:
+    """The rejection of a modify whose terms are malformed."""
+    desk.tell(ModifyRejected(now_ns, asked.order_ref, asked.request_ref, asked.reason, asked.text))
 
 
 def cancel(desk: Desk, asked: Cancel, now_ns: int) -> None:
@@ -77,8 +80,6 @@ def modify(desk: Desk, asked: Modify, now_ns: int) -> None:
     if request is None:
         return
     fault = _change_fault(desk, order)
-    if fault is None and not desk.profile.modify:
-        fault = (Reason.BROKER_CANNOT, "this venue replaces no orders")
     if fault is not None:
         _answered(desk, order, request)
         desk.tell(ModifyRejected(now_ns, asked.order_ref, asked.request_ref, *fault))
@@ -133,18 +134,10 @@ def _without_terms(order_ref: str, now_ns: int) -> Order:
 
 
 def _fault(desk: Desk, asked: Submit) -> tuple[Reason, str] | None:
-    profile = desk.profile
     if asked.account not in desk.listings.accounts:
         return Reason.UNKNOWN_ACCOUNT, f"no account {asked.account} here"
     if asked.symbol not in desk.listings.instruments:
         return Reason.UNKNOWN_SYMBOL, f"no symbol {asked.symbol} here"
-    if asked.ord_type not in profile.ord_types:
-        return Reason.BROKER_CANNOT, f"ord_type {asked.ord_type.name} is not taken by this venue"
-    if asked.time_in_force not in profile.times_in_force:
-        return Reason.BROKER_CANNOT, f"time_in_force {asked.time_in_force.name} is not taken by this venue"
-    for instruction in asked.exec_insts:
-        if instruction not in profile.exec_insts:
-            return Reason.BROKER_CANNOT, f"exec_inst {instruction.name} is not taken by this venue"
     return None if desk.venue_up else _VENUE_DOWN
 
 

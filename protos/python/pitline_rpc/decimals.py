@@ -5,7 +5,7 @@ canonical text. Neither asks the decimal context of the thread: the default one 
 """
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 
 DIGITS_MAX = 38
@@ -20,6 +20,7 @@ CACHE_SIZE = 16_384
 """Numbers remembered each way, about 3 MB; prices and quantities in play repeat. Beyond it the oldest are dropped."""
 
 _SHOWN_LENGTH_MAX = 64
+_WIDE = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _GRAMMAR = re.compile(r"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 _NEGATIVE_ZERO = re.compile(r"-0(?:\.0+)?")
 
@@ -74,6 +75,17 @@ def canonical(value: Decimal) -> str:
     if len(whole) + len(decimals) > DIGITS_MAX:
         raise DecimalError(f"{_shown(text)} has {len(whole) + len(decimals)} digits, more than {DIGITS_MAX}")
     return text
+
+
+def rounded(value: Decimal) -> str:
+    """Write a number that may be too long to travel: half-even at 18 decimals, fewer where the digits before the point
+    take the room. Raises DecimalError when even they are too many."""
+    decimals = min(DECIMALS_MAX, DIGITS_MAX - max(1, value.adjusted() + 1))
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int), value
+    if -exponent > decimals:
+        value = value.quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
+    return canonical(value)
 
 
 def _shown(text: str) -> str:

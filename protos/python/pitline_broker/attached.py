@@ -1,44 +1,34 @@
-"""A stream whose peer catches up with a log before it is live: what it missed, what stands, and then what happens.
+"""A trades stream: its EMS catches up with the broker's log before it is live.
 
-Servers of a log make one a stream; their engine attaches it. Invariant: out go the answer to its hello, the events that
-it missed, what stands, and then every event from there on, without a gap and each once.
+The servicer makes one a stream; the broker's engine attaches it. Invariant: out go the answer to its hello, the events
+that it missed, what stands, and then every event from there on, without a gap and each once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import grpc
 
+from pitline.broker.v1.request_pb2 import Hello
+from pitline_broker.limits import (
+    BACKLOG_BYTES_MAX,
+    REPLAY_BACKLOG_BYTES,
+    REPLAY_EVENTS,
+    SILENCE_TICK_SECONDS,
+    SILENCE_TICKS_MAX,
+)
 from pitline_rpc.batch import frame
 from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 
-HelloT = TypeVar("HelloT")
-
-BACKLOG_BYTES_MAX = 64 * 1024 * 1024
-"""Events encoded for a peer that it has not taken. Beyond it the stream ends RESOURCE_EXHAUSTED; everything stays in
-the log, and the peer continues from its cursor."""
-
-SILENCE_TICK_SECONDS = 0.5
-SILENCE_TICKS_MAX = 5
-"""Looks at an attached peer that owes heartbeats, one every half second; after so many in silence its stream ends: its
-line may be half open, and a new one must not be refused for it."""
-
-REPLAY_EVENTS = 1_000
-"""Events read from the log at once for a peer that catches up; the next are read when those are on their way."""
-
-REPLAY_BACKLOG_BYTES = 1024 * 1024
-"""Unsent bytes at which the replay of missed events waits: a catch-up of any length stays small in memory."""
-
 ReadEvents = Callable[[int, int, int], list[tuple[int, bytes]]]
-"""(after, up_to, limit) to stored (seq, event), oldest first."""
+"""(after, up_to, limit) to stored (broker_seq, encoded event), oldest first."""
 
 
 @dataclass(slots=True)
 class Recovery:
-    """What an attached peer is told before it is live; taken at one point of the log."""
+    """What an attached EMS is told before it is live; taken at one point of the log."""
 
     hello_ack: bytes
     after_seq: int
@@ -48,22 +38,22 @@ class Recovery:
     """What stands now, and the end of recovery."""
 
 
-class Session(Generic[HelloT]):
-    """The peer that a stream belongs to, and what it said in its hello."""
+class Session:
+    """The EMS that a stream belongs to, and what it said in its hello."""
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]], hello: HelloT) -> None:
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], hello: Hello) -> None:
         self.hello = hello
         self.out = Outbound(write, BACKLOG_BYTES_MAX)
         self.gone = False
-        """The stream is over: another peer may attach."""
+        """The stream is over: another EMS may attach."""
         self._recovery: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
         self._held: list[bytes] | None = []
         self._held_bytes = 0
         self._silent_ticks: int | None = None
-        """Since the peer said something; None until its first request."""
+        """Since the EMS said something; None until its first request."""
 
     def begin(self, recovery: Recovery) -> None:
-        """The peer is attached; what is put from now on comes after this."""
+        """The EMS is attached; what is put from now on comes after this."""
         if not self._recovery.done():  # its task may be gone already
             self._recovery.set_result(recovery)
 
@@ -82,11 +72,11 @@ class Session(Generic[HelloT]):
             self._held_bytes = 0
 
     def heard(self) -> None:
-        """The peer said something. Once it has, after its hello, it owes heartbeats."""
+        """The EMS said something. Once it has, after its hello, it owes heartbeats."""
         self._silent_ticks = 0
 
     async def watch_silence(self) -> None:
-        """End the stream of a peer that is silent for too long: its line may be half open. By ticks, so that a time in
+        """End the stream of an EMS that is silent for too long: its line may be half open. By ticks, so that a time in
         which this process itself stood still counts as one.
         """
         while True:
@@ -96,7 +86,7 @@ class Session(Generic[HelloT]):
             self._silent_ticks += 1
             if self._silent_ticks >= SILENCE_TICKS_MAX:
                 seconds = SILENCE_TICKS_MAX * SILENCE_TICK_SECONDS
-                text = f"the peer was silent for {seconds:g} s"
+                text = f"the EMS was silent for {seconds:g} s"
                 self.out.end(Refused(grpc.StatusCode.UNAVAILABLE, "HEARTBEAT_MISSED", text))
                 return
 

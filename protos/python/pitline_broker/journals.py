@@ -1,6 +1,6 @@
 """What the broker keeps of each journal of an EMS, and which hello it refuses because of that.
 
-Used by the engine when a stream is attached. Invariant: a journal that has forgotten a part of what it told to be
+Used by `attachment.py`, stored by each broker. Invariant: a journal that has forgotten a part of what it told to be
 stored is not taken, for it would give refs again that were known here.
 """
 

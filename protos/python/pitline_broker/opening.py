@@ -1,0 +1,41 @@
+"""How a trades stream begins, and how each of its messages is taken: whole, or not at all.
+
+Called by the servicer.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from pitline.broker.v1.broker_service_pb2 import TradesRequest
+from pitline.broker.v1.request_pb2 import BrokerRequest, Hello
+from pitline_broker.checks import check_hello, check_refs, out_of_sequence
+
+RequestT = TypeVar("RequestT")
+
+Read = Callable[[BrokerRequest, str], RequestT]
+"""(message, its place in the batch) to a request of a broker. Raises Refused."""
+
+
+async def opening(requests: AsyncIterator[TradesRequest], read: Read[RequestT]) -> tuple[Hello, list[RequestT]]:
+    """The hello with all its open refs, and the requests that came with the last of them. Raises Refused."""
+    batch = await anext(requests, TradesRequest())
+    if not batch.requests or batch.requests[0].WhichOneof("kind") != "hello":
+        raise out_of_sequence("requests[0].hello", "the first request of a stream is hello")
+    hello = batch.requests[0].hello
+    check_hello(hello)
+    more, place = hello.more_open_refs, 1
+    while more:
+        if place == len(batch.requests):
+            batch, place = await anext(requests, TradesRequest()), 0
+        if not batch.requests or batch.requests[place].WhichOneof("kind") != "open_refs":
+            raise out_of_sequence(f"requests[{place}].open_refs", "hello said that more open_refs follow")
+        refs = batch.requests[place].open_refs
+        check_refs(refs.order_refs, f"requests[{place}].open_refs.order_refs")
+        hello.open_refs.extend(refs.order_refs)
+        more, place = refs.more, place + 1
+    return hello, read_batch(batch, read, after=place)
+
+
+def read_batch(batch: TradesRequest, read: Read[RequestT], after: int = 0) -> list[RequestT]:
+    """The requests of a message, from the place `after` on. Raises Refused when one of them cannot be read."""
+    return [read(message, f"requests[{i}]") for i, message in enumerate(batch.requests) if i >= after]
