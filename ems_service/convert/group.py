@@ -89,7 +89,7 @@ def standing_event(given: GroupStanding) -> event_pb2.Event:
 def tally(message: event_pb2.GroupStatus) -> Tally:
     """Read the counts of a status."""
     refusals = [GroupRefusal(item.order_id, item.reason, item.text) for item in message.refusals]
-    return Tally(message.total, message.canceled, message.too_late, refusals)
+    return Tally(message.total, message.canceled, message.too_late, message.refused, refusals)
 
 
 def set_stored(message: journal_pb2.StoredGroup, group: Group) -> None:
@@ -144,7 +144,7 @@ def _set_status(message: event_pb2.GroupStatus, group_id: str, counted: Tally, p
     message.group_id = group_id
     message.total, message.pending = counted.total, pending
     message.canceled, message.too_late = counted.canceled, counted.too_late
-    message.refused = len(counted.refusals)
+    message.refused = counted.refused
     del message.refusals[:]
     for refusal in counted.refusals if listed else ():
         message.refusals.add(

@@ -32,11 +32,14 @@ class GroupRefusal:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the members that have answered; `total` counts all members."""
+    """What became of the members that have answered; `total` counts all members. Each that is `refused` is among the
+    refusals of a group, and in the status that is its last; in others it is only counted.
+    """
 
     total: int
     canceled: int = 0
     too_late: int = 0
+    refused: int = 0
     refusals: list[GroupRefusal] = field(default_factory=list[GroupRefusal])
 
 

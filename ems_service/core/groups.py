@@ -127,13 +127,17 @@ def _leave(state: State, order_id: str, group: Group) -> None:
 
 def _after(group: Group, happened: list[OrderEvent]) -> tuple[Tally, int]:
     """The counts once these events are folded, and how many members are pending then."""
-    tally = replace(group.tally, refusals=list(group.tally.refusals))
+    tally = replace(
+        group.tally, refusals=[]
+    )  # those of before, copied for each of ten thousand answers, would be seconds
     settled: set[str] = set()
     for event in happened:
         order_id = event.order.order_id
         if order_id in group.pending and order_id not in settled and _count(tally, event):
             settled.add(order_id)
-    return tally, len(group.pending) - len(settled)
+    pending = len(group.pending) - len(settled)
+    tally.refusals = [] if pending else [*group.tally.refusals, *tally.refusals]
+    return tally, pending
 
 
 def _count(tally: Tally, event: OrderEvent) -> bool:
@@ -146,6 +150,7 @@ def _count(tally: Tally, event: OrderEvent) -> bool:
             tally.too_late += 1
         return True
     if isinstance(event, events.CancelRejected):
+        tally.refused += 1
         tally.refusals.append(GroupRefusal(event.order.order_id, event.reason, event.text))
         return True
     return False

@@ -167,7 +167,7 @@ def _fill(execution: Execution) -> str:
 def tallied(tally: Tally) -> str:
     """How many members of a group came to what."""
     refusals = "".join(f" {item.order_id} {Reason(item.reason).name}" for item in tally.refusals)
-    return f"{tally.total}: {tally.canceled} canceled {tally.too_late} too late {len(tally.refusals)} refused{refusals}"
+    return f"{tally.total}: {tally.canceled} canceled {tally.too_late} too late {tally.refused} refused{refusals}"
 
 
 def px(number: Decimal | None) -> str:

@@ -440,7 +440,8 @@ class EmsMachine(RuleBasedStateMachine):
         assert all(order in dark for order in self.state.orders.values() if order.blind)
         for group in self.state.groups.values():
             tally = group.tally
-            assert tally.total == len(group.pending) + tally.canceled + tally.too_late + len(tally.refusals)
+            assert tally.total == len(group.pending) + tally.canceled + tally.too_late + tally.refused
+            assert tally.refused == len(tally.refusals)
             assert group.finished or group.pending
             assert (group.key in self.state.open_groups) == (not group.finished)
 
