@@ -18,8 +18,10 @@ HEAL_SECONDS_MAX = 60.0
 it something is stuck, which is a violation.
 """
 
-REST_SECONDS = 1.5
-"""How long nothing may happen for everything to be at rest."""
+REST_SECONDS = 4.5
+"""How long nothing may happen for everything to be at rest: longer than a half-open connection goes unnoticed, and than
+commands wait behind an order that has no price yet.
+"""
 
 STOP_SECONDS_MAX = 15.0
 """For a process to end after SIGTERM."""
