@@ -1,6 +1,6 @@
 """What an order here may say. Its form, and whether it asks for what is declared, was checked where it was read."""
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from broker_adapters.template.venue import LOT, SYMBOL, TICK
 from pitline.types.v1.reason_pb2 import (
@@ -13,6 +13,9 @@ from pitline.types.v1.reason_pb2 import (
 from pitline_broker.asked import Submit
 
 ACCOUNT = "main"
+
+_WIDE = Context(prec=80)
+"""With the 28 digits of Python's own context the remainder of a long number is an error."""
 
 
 def objection(asked: Submit) -> tuple[Reason.ValueType, str] | None:
@@ -29,4 +32,4 @@ def objection(asked: Submit) -> tuple[Reason.ValueType, str] | None:
 
 
 def _off(value: Decimal, step: Decimal) -> bool:
-    return value % step != 0
+    return _WIDE.remainder(value, step) != 0

@@ -5,10 +5,13 @@ Invariant: nothing is asked of a venue that its profile does not offer.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 
-from broker_adapters.fix.core.values import ExecInst, OrdType, TimeInForce
+from broker_adapters.fix.core.values import ExecInst, OrdType, Reason, TimeInForce
+
+_WIDE = Context(prec=80)
+"""More digits than a number of the wire counted in the smallest step: a remainder is exact, and never refused."""
 
 
 class Dialect(StrEnum):
@@ -52,6 +55,21 @@ class Instrument:
     quote_currency: str
     tick_size: Decimal
     lot_size: Decimal
+
+    def fault(
+        self, order_qty: Decimal | None, limit_px: Decimal | None, stop_px: Decimal | None
+    ) -> tuple[Reason, str] | None:
+        """What is between steps, the first of them; None: nothing is. Terms are > 0, None for one that is not given."""
+        if order_qty is not None and _is_off(order_qty, self.lot_size):
+            return Reason.LOT_SIZE, f"order_qty {order_qty} is no multiple of the lot {self.lot_size}"
+        for name, price in (("limit_px", limit_px), ("stop_px", stop_px)):
+            if price is not None and _is_off(price, self.tick_size):
+                return Reason.TICK_SIZE, f"{name} {price} is no multiple of the tick {self.tick_size}"
+        return None
+
+
+def _is_off(value: Decimal, step: Decimal) -> bool:
+    return _WIDE.remainder(value, step) != 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def modify(desk: Desk, asked: Modify, now_ns: int) -> None:
     request = _change(desk, order, wanted)
     if request is None:
         return
-    fault = _change_fault(desk, order)
+    fault = _change_fault(desk, order) or _terms_fault(desk, order, asked)
     if fault is not None:
         _answered(desk, order, request)
         desk.tell(ModifyRejected(now_ns, asked.order_ref, asked.request_ref, *fault))
@@ -136,8 +136,12 @@ def _without_terms(order_ref: str, now_ns: int) -> Order:
 def _fault(desk: Desk, asked: Submit) -> tuple[Reason, str] | None:
     if asked.account not in desk.listings.accounts:
         return Reason.UNKNOWN_ACCOUNT, f"no account {asked.account} here"
-    if asked.symbol not in desk.listings.instruments:
+    listed = desk.listings.instruments.get(asked.symbol)
+    if listed is None:
         return Reason.UNKNOWN_SYMBOL, f"no symbol {asked.symbol} here"
+    off = listed.fault(asked.order_qty, asked.limit_px, asked.stop_px)
+    if off is not None:
+        return off
     return None if desk.venue_up else _VENUE_DOWN
 
 
@@ -158,6 +162,12 @@ def _change_fault(desk: Desk, order: Order | None) -> tuple[Reason, str] | None:
     if not order.status.is_open:
         return Reason.TOO_LATE, f"the order is {order.status.name}"
     return None if desk.venue_up else _VENUE_DOWN
+
+
+def _terms_fault(desk: Desk, order: Order | None, asked: Modify) -> tuple[Reason, str] | None:
+    # An order placed elsewhere may be in what is not listed here.
+    listed = None if order is None else desk.listings.instruments.get(order.symbol)
+    return None if listed is None else listed.fault(asked.order_qty, asked.limit_px, asked.stop_px)
 
 
 def _answered(desk: Desk, order: Order | None, request: Request) -> None:

@@ -72,6 +72,8 @@ class Reason(IntEnum):
     DUPLICATE_ID = 14
     TOO_LATE = 15
     ALREADY_PENDING = 16
+    TICK_SIZE = 20
+    LOT_SIZE = 21
     QTY_LIMIT = 22
     RISK_LIMIT = 25
     MARKET_CLOSED = 27

@@ -1,6 +1,8 @@
 """What FIX messages of either dialect do to an order, without a session."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -10,20 +12,26 @@ from broker_adapters.fix.core.desk import Desk, FateTold
 from broker_adapters.fix.core.events import (
     Acked,
     Canceled,
+    CancelRejected,
     Event,
     Filled,
     Modified,
+    ModifyRejected,
+    Rejected,
     TradeCanceled,
     TradeCorrected,
 )
-from broker_adapters.fix.core.message import MsgType, parse
-from broker_adapters.fix.core.orders import Execution, Order, Stage, Status
+from broker_adapters.fix.core.message import MsgType, Tag, parse
+from broker_adapters.fix.core.orders import Execution, Kind, Order, Stage, Status
 from broker_adapters.fix.core.profile import Account, Dialect, Instrument, Listings, Profile
 from broker_adapters.fix.core.values import ExecInst, Fate, Liquidity, OrdType, Reason, Side, TimeInForce
 from pitline.broker.v1 import event_pb2
 from pitline.types.v1 import execution_pb2, order_pb2, reason_pb2
 
 NOW_NS = 1_800_000_000_000_000_000
+LIMIT = Submit(
+    "R1", "main", "X-USD", Side.BUY, Decimal(10), OrdType.LIMIT, TimeInForce.DAY, Decimal(100), None, None, ()
+)
 
 
 class Nothing:
@@ -52,10 +60,7 @@ def desk() -> Desk:
 
 def submit(desk: Desk, order_ref: str = "R1", side: Side = Side.BUY) -> Order:
     """An order of 10 at 100 that went out."""
-    asked = Submit(
-        order_ref, "main", "X-USD", side, Decimal(10), OrdType.LIMIT, TimeInForce.DAY, Decimal(100), None, None, ()
-    )
-    requests.submit(desk, asked, NOW_NS)
+    requests.submit(desk, replace(LIMIT, order_ref=order_ref, side=side), NOW_NS)
     order = desk.order(order_ref)
     assert order is not None
     order.requests[order_ref].stage = Stage.SENT
@@ -154,6 +159,76 @@ def test_what_never_got_into_the_session_is_dropped_and_may_come_again(desk: Des
     desk.gathered.outgoing.clear()
     submit(desk)
     assert len(desk.gathered.outgoing) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.CANCEL, Kind.REPLACE])
+def test_a_change_that_never_got_into_the_session_goes_out_when_it_comes_again(desk: Desk, kind: Kind) -> None:
+    order = submit(desk)
+    hear(desk, "11=R1|37=O1|17=E0|20=0|150=0|39=0|14=0|151=10")
+    asked = Cancel("R1", "R1C1") if kind is Kind.CANCEL else Modify("R1", "R1C1", Decimal(15), None, None)
+
+    def ask() -> None:
+        if isinstance(asked, Cancel):
+            requests.cancel(desk, asked, NOW_NS)
+        else:
+            requests.modify(desk, asked, NOW_NS)
+
+    ask()
+    order.requests["R1C1"].stage = Stage.SENT
+    desk.gathered.outgoing.clear()
+    ask()
+    assert desk.gathered.outgoing == [], "it is at the venue"
+    order.requests["R1C1"].stage = Stage.NOT_SENT  # as a restart finds it
+    assert desk.fate("R1").fate is Fate.WORKING, "the order is none the worse"
+    ask()
+    (again,) = desk.gathered.outgoing
+    assert (again.message.get(Tag.CL_ORD_ID), again.message.get(Tag.ORIG_CL_ORD_ID)) == ("R1C1", "R1")
+    assert order.requests["R1C1"].stage is Stage.RECEIVED
+
+
+def test_an_answer_to_another_request_leaves_what_was_not_sent(desk: Desk) -> None:
+    order = submit(desk)
+    hear(desk, "11=R1|37=O1|17=E0|20=0|150=0|39=0|14=0|151=10")
+    requests.cancel(desk, Cancel("R1", "R1C1"), NOW_NS)
+    order.requests["R1C1"].stage = Stage.NOT_SENT
+    (filled,) = hear(desk, "11=R1|37=O1|17=E1|20=0|150=2|39=2|32=10|31=100|14=10|151=0")
+    assert isinstance(filled, Filled)
+    desk.gathered.told.clear()
+    requests.cancel(desk, Cancel("R1", "R1C1"), NOW_NS)
+    (late,) = desk.gathered.told
+    assert isinstance(late, CancelRejected)
+    assert late.reason is Reason.TOO_LATE
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"order_qty": Decimal("1.5")}, Reason.LOT_SIZE),
+        ({"order_qty": Decimal("9" * 20 + "." + "9" * 18)}, Reason.LOT_SIZE),
+        ({"limit_px": Decimal("100.25")}, Reason.TICK_SIZE),
+        ({"stop_px": Decimal("0.1"), "ord_type": OrdType.STOP_LIMIT}, Reason.TICK_SIZE),
+    ],
+)
+def test_an_order_between_steps_is_rejected_and_stays_here(desk: Desk, changed: dict[str, Any], reason: Reason) -> None:
+    requests.submit(desk, replace(LIMIT, **changed), NOW_NS)
+    (rejected,) = desk.gathered.told
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason is reason
+    assert desk.gathered.outgoing == []
+
+
+def test_a_modify_between_steps_is_rejected_and_stays_here(desk: Desk) -> None:
+    submit(desk)
+    hear(desk, "11=R1|37=O1|17=E0|20=0|150=0|39=0|14=0|151=10")
+    desk.gathered.outgoing.clear()
+    for ref, qty, px, reason in (("M1", "2.5", None, Reason.LOT_SIZE), ("M2", None, "100.3", Reason.TICK_SIZE)):
+        desk.gathered.told.clear()
+        terms = [None if text is None else Decimal(text) for text in (qty, px)]
+        requests.modify(desk, Modify("R1", ref, terms[0], terms[1], None), NOW_NS)
+        (refused,) = desk.gathered.told
+        assert isinstance(refused, ModifyRejected)
+        assert (refused.request_ref, refused.reason) == (ref, reason)
+    assert desk.gathered.outgoing == []
 
 
 def test_what_the_venue_has_cannot_be_dropped(desk: Desk) -> None:
