@@ -30,10 +30,10 @@ class Seen:
         """Of consumers without a throttle: because they were too slow."""
 
 
-async def consume(market_data: MarketDataServiceStub, rate_hz: float, now: list[Seen]) -> None:
+async def consume(market_data: MarketDataServiceStub, rate_hz: float, depth: int, now: list[Seen]) -> None:
     """One consumer, until canceled."""
     key = InstrumentKey(broker=BROKER, symbol=SYMBOL)
-    request = QuotesRequest(subscriptions=[Subscription(key=key, throttle_hz=rate_hz)])
+    request = QuotesRequest(subscriptions=[Subscription(key=key, throttle_hz=rate_hz, depth=depth)])
     async for batch in market_data.Quotes(request):
         arrived_ns = time.time_ns()
         for update in batch.updates:
@@ -43,13 +43,13 @@ async def consume(market_data: MarketDataServiceStub, rate_hz: float, now: list[
                 now[0].missed += update.missed
 
 
-async def main(address: str, consumers: int) -> None:
+async def main(address: str, consumers: int, depth: int) -> None:
     """Consume and report until stopped."""
     now = [Seen()]
     async with connect(address) as channel, asyncio.TaskGroup() as tasks:
         stub = MarketDataServiceStub(channel)
         for number in range(consumers):
-            tasks.create_task(consume(stub, RATES_HZ[number % len(RATES_HZ)], now))
+            tasks.create_task(consume(stub, RATES_HZ[number % len(RATES_HZ)], depth, now))
         while True:
             await asyncio.sleep(1)
             seen, now[0] = now[0], Seen()
@@ -62,5 +62,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="consumers")
     parser.add_argument("--address", required=True)
     parser.add_argument("--consumers", type=int, required=True)
+    parser.add_argument("--depth", type=int, required=True)
     asked = parser.parse_args()
-    asyncio.run(main(asked.address, asked.consumers))
+    asyncio.run(main(asked.address, asked.consumers, asked.depth))

@@ -1,7 +1,7 @@
 """The bare market behind every feed that is measured: ticks in canned bytes, as many and as fast as it is told.
 
 It serves Quotes of pitline.broker.v1, and a call of its own, `GO`, by which the load says when. Every tick is a quote
-that differs from the one before. Part of the bare broker (`broker.py`).
+that differs from the one before, with a book where one is asked for. Part of the bare broker (`broker.py`).
 """
 
 import asyncio
@@ -31,7 +31,8 @@ _PRICES = 100
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """How many ticks, in turn of so many symbols, and how many a second; 0: as fast as they are taken.
+    """How many ticks, in turn of so many symbols, and how many a second; 0: as fast as they are taken. `levels` > 0:
+    of the first symbol only, each with a book of so many levels a side.
 
     No ticks at all: one of each symbol that is marked as not counted.
     """
@@ -39,15 +40,26 @@ class Go:
     ticks: int
     symbols: int = 1
     ticks_per_second: int = 0
+    levels: int = 0
 
     def encoded(self) -> bytes:
         """As the call takes it."""
-        return f"{self.ticks} {self.symbols} {self.ticks_per_second}".encode()
+        return f"{self.ticks} {self.symbols} {self.ticks_per_second} {self.levels}".encode()
 
 
 def _tick(symbol: str, number: int, mark: str = "2.5") -> bytes:
     quote = market_pb2.Quote(bid_px=f"100.{number:02}", bid_qty="1.5", ask_px=f"101.{number:02}", ask_qty=mark)
-    update = market_pb2.MarketUpdate(key=instrument_pb2.InstrumentKey(symbol=symbol), quote=quote)
+    return _framed(market_pb2.MarketUpdate(key=instrument_pb2.InstrumentKey(symbol=symbol), quote=quote))
+
+
+def _book(number: int, levels: int) -> bytes:
+    bids = [market_pb2.BookLevel(price=f"{9_999 - level}", qty=f"1.{number:02}") for level in range(levels)]
+    asks = [market_pb2.BookLevel(price=f"{10_000 + level}", qty=f"1.{number:02}") for level in range(levels)]
+    key, book = instrument_pb2.InstrumentKey(symbol=SYMBOL), market_pb2.Book(bids=bids, asks=asks)
+    return _framed(market_pb2.MarketUpdate(key=key, book=book))
+
+
+def _framed(update: market_pb2.MarketUpdate) -> bytes:
     update.market_time.FromNanoseconds(1_700_000_000_123_456_789)
     update.receive_time.FromNanoseconds(1_700_000_000_123_456_789)
     return frame(update.SerializeToString())
@@ -84,6 +96,9 @@ async def go(request: bytes, _: Context) -> bytes:
     if not asked.ticks:
         for symbol in SYMBOLS[: asked.symbols]:
             _put(symbol, _tick(symbol, 0, mark="9.5"))
+    ticks = _TICKS
+    if asked.levels:
+        ticks = {SYMBOL: [_tick(SYMBOL, number) + _book(number, asked.levels) for number in range(_PRICES)]}
     began, sent = time.monotonic(), 0
     while sent < asked.ticks:
         due = sent + BATCH_TICKS
@@ -93,7 +108,7 @@ async def go(request: bytes, _: Context) -> bytes:
         due = min(due, asked.ticks)
         for number in range(sent, due):
             symbol = SYMBOLS[number % asked.symbols]
-            _put(symbol, _TICKS[symbol][number // asked.symbols % _PRICES])
+            _put(symbol, ticks[symbol][number // asked.symbols % _PRICES])
         sent = due
         if not asked.ticks_per_second:
             await asyncio.sleep(0)
