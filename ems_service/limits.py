@@ -67,10 +67,15 @@ FEED_REQUESTS_BYTES_MAX = 1024 * 1024
 """Bytes of subscriptions that may wait for a broker. Beyond it the stream of its feed is dropped and opened again."""
 
 FEED_SLICE_UPDATES = 32
-"""Updates of a market data message that are taken before the engine may go on: half a millisecond of work."""
+"""Updates of a market data message that are taken before the engine may go on, at most: half a millisecond of work."""
+
+FEED_SLICE_SECONDS = 0.001
+"""Time after which the engine may go on all the same: deep books and many lengths of bars make an update dearer."""
 
 FEED_LINGER_SECONDS = 2.0
-"""Time that a market without consumers stays subscribed to, for who opens a screen again."""
+"""Time that a market without consumers stays subscribed to, and a book is asked for deeper than anybody wants, for who
+opens a screen again.
+"""
 
 BLIND_ENDS_SECONDS = 60.0
 """Time within which the end of a market's blindness is told once to each order that waits for its prices; of a feed

@@ -8,7 +8,7 @@ than a slice of a message before the engine may go on. Invariant: nobody is ever
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import grpc
@@ -24,6 +24,7 @@ from ems_service.limits import (
     FEED_LINGER_SECONDS,
     FEED_LOOK_SECONDS,
     FEED_REQUESTS_BYTES_MAX,
+    FEED_SLICE_SECONDS,
     FEED_SLICE_UPDATES,
 )
 from pitline.broker.v1 import broker_service_pb2 as pb
@@ -76,11 +77,15 @@ class Feed:
         topic.join(tap, self._clock.now_ns())
 
     def unsubscribe(self, symbol: str, tap: Tap) -> None:
-        """No more. After the last one the upstream lingers, then it is closed."""
+        """No more. After the last one the upstream lingers, then it is closed; after the deepest one, its book is asked
+        for as deep as others want it.
+        """
         upstream = self._upstreams.get(symbol)
         if upstream is not None:
             upstream.topic.leave(tap)
             self._linger(symbol, upstream)
+            if upstream.topic.consumers and upstream.topic.depth_wanted < upstream.topic.depth:
+                asyncio.get_running_loop().call_later(FEED_LINGER_SECONDS, self._ask_less, symbol)
 
     def watch(self, symbol: str, watcher: Watcher) -> None:
         """The watcher sees how the market stands and every change, and keeps the upstream open as consumers do."""
@@ -139,23 +144,31 @@ class Feed:
 
     async def _take_all(self, call: grpc.aio.StreamStreamCall[Message | bytes, pb.QuotesResponse]) -> None:
         async for response in call:
-            updates = response.updates
-            for start in range(0, len(updates), FEED_SLICE_UPDATES):
-                if start:
+            for symbol in response.refused_symbols:
+                _log.warning("symbol_refused", broker=self.name, symbol=symbol)
+            updates, taken = response.updates, 0
+            while taken < len(updates):
+                if taken:
                     await asyncio.sleep(0)  # the engine's turn
-                self._take(updates[start : start + FEED_SLICE_UPDATES])
+                taken += self._take(updates[taken : taken + FEED_SLICE_UPDATES])
 
-    def _take(self, updates: Iterable[market_pb2.MarketUpdate]) -> None:
+    def _take(self, updates: Sequence[market_pb2.MarketUpdate]) -> int:
+        """Take updates for as long as nobody has waited for too long; how many."""
         now_s, now_ns = time.monotonic(), self._clock.now_ns()
         moved: dict[Topic, None] = {}
+        taken = 0
         for update in updates:
+            taken += 1
             upstream = self._upstreams.get(update.key.symbol)
             if upstream is None:
                 continue  # nobody wants it any more
             upstream.topic.take(update, now_s, now_ns)
             moved[upstream.topic] = None
+            if time.monotonic() - now_s >= FEED_SLICE_SECONDS:
+                break
         for topic in moved:
             topic.send()
+        return taken
 
     async def _look(self) -> None:
         while True:
@@ -191,6 +204,11 @@ class Feed:
 
     def _ask(self, topic: Topic) -> None:
         self._put(pb.SubscriptionChange(subscribe=pb.Subscribe(symbol=topic.key.symbol, depth=topic.depth)))
+
+    def _ask_less(self, symbol: str) -> None:
+        upstream = self._upstreams.get(symbol)
+        if upstream is not None and upstream.topic.consumers and upstream.topic.lower_depth():
+            self._ask(upstream.topic)
 
     def _put(self, change: pb.SubscriptionChange) -> None:
         if self._out is not None:

@@ -42,7 +42,9 @@ async def bars_of_broker(
             raise Refused(grpc.StatusCode.UNAVAILABLE, "BROKER_DOWN", str(from_rpc_error(error))) from None
         raise from_rpc_error(error) from None
     token = ""
-    if found.next_page_token:  # the broker's own token says nothing here: the next page begins after the last bar
+    if (
+        found.next_page_token and found.bars
+    ):  # the broker's own token says nothing here: the next page begins after the last bar
         token = str(time_ns(found.bars[-1].start_time) + interval_seconds * 1_000_000_000)
     return ListBarsResponse(bars=found.bars, next_page_token=token)
 

@@ -74,6 +74,18 @@ class Topic:
         """How many there are, watchers among them."""
         return len(self._watchers) + sum(len(group.taps) for group in self._groups.values())
 
+    @property
+    def depth_wanted(self) -> int:
+        """Levels of the deepest book that anybody wants."""
+        return max((wants.depth for wants in self._groups), default=0)
+
+    def lower_depth(self) -> bool:
+        """Nobody needs a deeper book than is wanted now; whether that is less than the broker was asked for."""
+        deepest, self.depth = self.depth, self.depth_wanted
+        if self.depth < 2:
+            self._last.pop("book", None)  # nobody keeps it true from now on
+        return self.depth < deepest
+
     def watch(self, watcher: Watcher, now_ns: int) -> None:
         """The watcher sees the last state, marked as a snapshot, and from now on quotes, trades and states."""
         self._watchers.append(watcher)
@@ -116,8 +128,8 @@ class Topic:
         self.heard_s = now_s
         self.updates += 1
         kind = update.WhichOneof("change")
-        if kind is None:
-            return  # of a later version of the contract
+        if kind is None or kind == "bar":
+            return  # of a later version of the contract, or what is built here
         if kind == "feed_state":
             self._turn(update.feed_state, now_ns)
             return

@@ -16,7 +16,7 @@ from pitline_rpc.channel import connect
 from support.desk import Desk
 from support.dialog import refused
 from support.stack import PaperStack, SimStack
-from support.waiting import DEADLINE_SECONDS
+from support.waiting import DEADLINE_SECONDS, eventually
 
 X = InstrumentKey(broker="paper", symbol="X-USD")
 SECOND_NS = 1_000_000_000
@@ -114,6 +114,31 @@ async def test_deepest_consumer_decides_what_is_asked_and_each_gets_its_own(on_p
         assert (await deep.next("book")).book.bids[0].price == "99"
         [feed] = (await desk.status()).feeds
         assert (feed.depth, feed.consumers) == (5, 2)
+
+
+async def test_book_is_asked_for_no_deeper_than_it_is_wanted(
+    on_paper: PaperStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ems_service.feeds.feed.FEED_LINGER_SECONDS", 0.01)
+    desk, market = on_paper.desk, on_paper.market
+
+    async def depth(levels: int) -> bool | None:
+        return [feed.depth for feed in (await desk.status()).feeds] == [levels] or None
+
+    async with updates(desk, Subscription(key=X)) as best, updates(desk, Subscription(key=X, depth=3)) as some:
+        async with updates(desk, Subscription(key=X, depth=900)) as deep:
+            await market.quote("X-USD", bid="99", ask="100")
+            await deep.next("book")
+            await eventually(lambda: depth(900), "the depth of the deepest")
+        await eventually(lambda: depth(3), "the depth of who is left")
+        await market.quote("X-USD", bid="98", ask="100")
+        assert [(await some.next("book")).book.bids[0].price for _ in range(2)] == ["99", "98"]
+        some.leave()
+        await eventually(lambda: depth(0), "no book")
+        await market.quote("X-USD", bid="97", ask="100")
+        assert [(await best.next("quote")).quote.bid_px for _ in range(3)] == ["99", "98", "97"]
+        async with updates(desk, Subscription(key=X, depth=2)) as late:
+            assert (await late.next("book")).book.bids[0].price == "97"  # none of those from before
 
 
 async def test_silent_market_is_told_and_seen_in_the_status(on_sim: SimStack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from pitline.types.v1.instrument_pb2 import Instrument
-from pitline.types.v1.market_pb2 import MarketUpdate, Recording
+from pitline.types.v1.market_pb2 import FEED_STATE_DOWN, MarketUpdate, Recording
 from pitline_cli.arguments import depth, seconds
 from pitline_cli.exits import ExitCode
 from pitline_cli.invocation import invocation, run
@@ -53,6 +53,9 @@ class RecordingFile:
         """In whole members."""
         self.missed = 0
         """That the EMS could not send in time: the recording has gaps."""
+        self.losses = 0
+        """How often the feed of a market was lost: the recording has a gap each time."""
+        self._begun: set[tuple[str, str]] = set()
         try:
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             _sync_name(path)
@@ -64,6 +67,8 @@ class RecordingFile:
         """Record one update; it is on the disk with its member."""
         self._waiting.updates.append(update)
         self._waiting_bytes += update.ByteSize()
+        if update.WhichOneof("change") == "feed_state":
+            self._note_loss(update)
         if self._waiting_bytes >= MEMBER_BYTES_MAX:
             self.flush()
 
@@ -80,6 +85,12 @@ class RecordingFile:
             self.flush()
         finally:
             os.close(self._descriptor)
+
+    def _note_loss(self, update: MarketUpdate) -> None:
+        market = (update.key.broker, update.key.symbol)
+        # Of a lost stream of ours nobody tells, but how the market stands comes once more.
+        self.losses += market in self._begun if update.snapshot else update.feed_state == FEED_STATE_DOWN
+        self._begun.add(market)
 
     def _append(self, part: Recording) -> None:
         member = gzip.compress(part.SerializeToString(), mtime=0)
@@ -140,7 +151,8 @@ def record(
             try:
                 file.close()
             finally:
-                print(f"{out}: {file.updates} updates, {file.missed} missed")
+                lost = f", feeds lost {file.losses} times" if file.losses else ""
+                print(f"{out}: {file.updates} updates, {file.missed} missed{lost}")
         return ExitCode.DONE
 
     run(invocation(context), work)

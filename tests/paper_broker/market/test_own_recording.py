@@ -143,6 +143,19 @@ def test_recording_is_never_written_over(tmp_path: Path) -> None:
     assert played(path)
 
 
+def test_what_a_recording_lacks_is_counted(tmp_path: Path) -> None:
+    down = MarketUpdate(key=KEY, feed_state=FEED_STATE_DOWN)
+    stood = MarketUpdate(key=KEY, feed_state=FEED_STATE_DOWN, snapshot=True)
+    file = RecordingFile(tmp_path / "x.rec", [X], 1)
+    for update in (stood, at(10, feed_state=FEED_STATE_FRESH), at(11, quote=quote("99", "100"), missed=3)):
+        file.add(update)
+    assert file.losses == 0  # that it was down before is none
+    for update in (down, at(12, feed_state=FEED_STATE_FRESH), stood, at(13, quote=quote("99", "100"))):
+        file.add(update)
+    file.close()
+    assert (file.updates, file.missed, file.losses) == (7, 3, 2)
+
+
 def test_each_member_is_on_the_disk_before_the_next_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, on_disk = tmp_path / "x.rec", list[int]()
 
