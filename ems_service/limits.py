@@ -99,7 +99,7 @@ was built is kept for longer: until its place is needed, or the market is not su
 """
 
 BAR_LENGTHS_BUILT_MAX = 32
-"""Lengths of bars of one market, whoever wants them: each costs some 25 µs on every trade. Beyond it a consumer that
+"""Lengths of bars of one market, whoever wants them: each costs some 40 µs on every trade. Beyond it a consumer that
 wants another is refused, once nobody's have been forgotten.
 """
 

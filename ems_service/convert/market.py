@@ -5,6 +5,7 @@ from decimal import Decimal
 from ems_service.convert.scalars import positive_or_none, set_time
 from ems_service.core.bars import Bar
 from pitline.types.v1 import market_pb2
+from pitline_rpc.batch import frame
 from pitline_rpc.decimals import canonical
 
 
@@ -33,8 +34,31 @@ def bar(given: Bar) -> market_pb2.Bar:
     return message
 
 
-def cut(book: market_pb2.Book, depth: int) -> market_pb2.Book:
-    """At most so many levels of each side."""
-    if len(book.bids) <= depth and len(book.asks) <= depth:
-        return book
-    return market_pb2.Book(bids=book.bids[:depth], asks=book.asks[:depth])
+class BookCuts:
+    """A book cut to any depth, encoded. Each level is encoded once, however many depths are asked for."""
+
+    def __init__(self, update: market_pb2.MarketUpdate, *, snapshot: bool = False) -> None:
+        self._book = update.book
+        self._levels_max = max(len(update.book.bids), len(update.book.asks))
+        self._bids: list[bytes] = []
+        self._asks: list[bytes] = []
+        self._update = market_pb2.MarketUpdate(
+            key=update.key, receive_time=update.receive_time, missed=update.missed, snapshot=snapshot or update.snapshot
+        )
+        if update.HasField("market_time"):
+            self._update.market_time.CopyFrom(update.market_time)
+
+    def book(self, depth: int) -> bytes:
+        """At most so many levels of each side; equal bytes are equal books."""
+        if depth >= self._levels_max:
+            return self._book.SerializeToString()
+        for encoded, side, field_number in (
+            (self._bids, self._book.bids, market_pb2.Book.BIDS_FIELD_NUMBER),
+            (self._asks, self._book.asks, market_pb2.Book.ASKS_FIELD_NUMBER),
+        ):
+            encoded += [frame(level.SerializeToString(), field_number) for level in side[len(encoded) : depth]]
+        return b"".join(self._bids[:depth] + self._asks[:depth])
+
+    def told(self, book: bytes) -> bytes:
+        """The update with this book, encoded."""
+        return self._update.SerializeToString() + frame(book, market_pb2.MarketUpdate.BOOK_FIELD_NUMBER)

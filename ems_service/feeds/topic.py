@@ -9,7 +9,7 @@ from there on every change.
 from collections.abc import Iterator
 from typing import Protocol
 
-from ems_service.convert.market import cut
+from ems_service.convert.market import BookCuts
 from ems_service.feeds.bars import MarketBars
 from ems_service.feeds.tap import FEED_STATE, Burst, Kind, Tap, Wants
 from ems_service.limits import FEED_STALE_SECONDS
@@ -34,8 +34,8 @@ class _Group:
         self.kinds: list[Kind] = []
         self.updates: list[bytes] = []
         self.missed: list[int] = []
-        self.book: market_pb2.Book | None = None
-        """As it was told to them last."""
+        self.book: bytes | None = None
+        """As it was told to them last, encoded."""
 
     def add(self, kind: Kind, update: bytes, missed: int = 0) -> None:
         self.kinds.append(kind)
@@ -181,11 +181,12 @@ class Topic:
         for kind, update in self._last.items():
             if (kind == "trade" and not wants.trades) or (kind == "book" and wants.depth < 2):
                 continue
-            told = _as_snapshot(update)
             if kind == "book":
-                group.book = cut(update.book, wants.depth)
-                told.book.CopyFrom(group.book)
-            yield kind, told.SerializeToString()
+                cuts = BookCuts(update, snapshot=True)
+                group.book = cuts.book(wants.depth)
+                yield kind, cuts.told(group.book)
+            else:
+                yield kind, _as_snapshot(update).SerializeToString()
 
     def _turn(self, state: market_pb2.FeedState.ValueType, now_ns: int) -> None:
         if state == self.state:
@@ -206,17 +207,14 @@ class Topic:
         return told
 
     def _add_book(self, update: market_pb2.MarketUpdate) -> None:
-        cuts: dict[int, tuple[market_pb2.Book, bytes]] = {}
+        cuts, told = BookCuts(update), dict[int, tuple[bytes, bytes]]()
         for wants, group in self._groups.items():
             if wants.depth < 2:
                 continue
-            if wants.depth not in cuts:
-                book = cut(update.book, wants.depth)
-                told = market_pb2.MarketUpdate()
-                told.CopyFrom(update)
-                told.book.CopyFrom(book)
-                cuts[wants.depth] = book, told.SerializeToString()
-            book, encoded = cuts[wants.depth]
+            if wants.depth not in told:
+                book = cuts.book(wants.depth)
+                told[wants.depth] = book, cuts.told(book)
+            book, encoded = told[wants.depth]
             if group.book != book:
                 group.book = book
                 group.add("book", encoded, update.missed)
