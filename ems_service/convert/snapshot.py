@@ -172,6 +172,8 @@ def _ems(known: State) -> journal_pb2.EmsState:
             quarantined=broker.quarantined,
             bound_seq=broker.bound_seq,
             begins_at_head=broker.begins_at_head,
+            waited=sorted(broker.waited),
+            behind_before=broker.behind_before,
         )
         set_bound(item.bound, name, broker.store_id, broker.environment, broker.accounts, broker.base_currencies)
     for held in known.positions.values():
@@ -219,6 +221,8 @@ def _read_ems(message: journal_pb2.EmsState, known: State) -> None:
             item.quarantined,
             item.bound_seq,
             item.begins_at_head,
+            frozenset(item.waited),
+            item.behind_before,
         )
     for held in message.positions:
         known.positions[held.account, held.symbol] = position(held)

@@ -141,7 +141,7 @@ def ref_state(state: State, answer: inputs.RefState, market: Market, now_ns: int
         case Remedy.END:
             return _ended(state, answer, market, now_ns)
         case Remedy.SEND_ORDER | Remedy.CANCEL:
-            return _never_received(order, cause, now_ns, "the broker never had it")
+            return _never_received(state, order, cause, now_ns, "the broker never had it")
         case Remedy.SEND_CHANGE:
             resolved, before = doubt_resolved(
                 order,
@@ -201,16 +201,19 @@ def _ended(state: State, answer: inputs.RefState, market: Market, now_ns: int) -
             return expired(state, inputs.Expired(cause, ref, text, now_ns), market, now_ns)
 
 
-def _never_received(order: Order, cause: Cause, now_ns: int, text: str) -> Decision:
+def _never_received(state: State, order: Order, cause: Cause, now_ns: int, text: str) -> Decision:
+    """It is sent, or ends. One of before a part that the journal has forgotten ends: it would have been sent there, had
+    it not been canceled or given up.
+    """
     resolved, before = doubt_resolved(order, order.state, ANY_DOUBT, cause, now_ns, text)
-    if stands(before) is Stands.SENT_AND_CANCELED:
+    forgotten = order.number < state.brokers[order.broker].behind_before
+    if forgotten or stands(before) is Stands.SENT_AND_CANCELED:
         end = replace(before.ended(OrderStatus.CANCELED), cancel_stage=CancelStage.NONE)
-        return [
-            *resolved,
-            events.OrderCanceled(
-                0, now_ns, cause, order, end, order.cancel_reason, "never received by the broker", now_ns
-            ),
-        ]
+        why, reason = "never received by the broker", order.cancel_reason
+        if forgotten:
+            why, reason = f"{why}, and may have been canceled in what this journal has forgotten", Reason.JOURNAL_BEHIND
+        canceled = events.OrderCanceled(0, now_ns, cause, order, end, reason, why, now_ns)
+        return [*resolved, canceled, *too_late(canceled)]
     why_not = too_late_to_send(order.terms, order.routed_time_ns, now_ns)
     if why_not is not None:
         given_up = denied(order, cause, now_ns, Reason.EXPIRED_IN_RECOVERY, "", why_not)
@@ -240,7 +243,7 @@ def resolve_order(state: State, command: inputs.ResolveOrder, market: Market, no
         case Resolution.NEVER_RECEIVED:
             if order.state.status is not OrderStatus.PENDING_NEW:
                 return [_unresolvable(order, cause, "resolution", "was acknowledged: the broker has had it")]
-            return _never_received(order, cause, now_ns, text)
+            return _never_received(state, order, cause, now_ns, text)
         case Resolution.CANCELED | Resolution.REJECTED | Resolution.EXPIRED:
             return _ended_by_operator(order, command.resolution, cause, now_ns, text)
 

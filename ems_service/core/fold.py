@@ -311,10 +311,12 @@ def _broker_bound(state: State, event: BrokerBound) -> None:
         bound.state, bound.quarantined = known.state, known.quarantined
         if known.store_id == event.store_id:
             bound.cursor, bound.adopted = known.cursor, known.adopted
-            bound.first_order, bound.bound_seq = known.first_order, known.bound_seq
+            bound.first_order, bound.bound_seq, bound.waited = known.first_order, known.bound_seq, known.waited
+            bound.behind_before = state.orders_made + 1 if known.begins_at_head else known.behind_before
         else:
             _leave_behind(state, event.broker, known)
             bound.first_order = state.orders_made + 1
+            bound.waited = frozenset(order.number for order in state.held_orders_at(event.broker))
     state.brokers[event.broker] = bound
 
 

@@ -32,7 +32,8 @@ class Broker:
     adopted: frozenset[str] = frozenset()
     """Accounts that have been through a recovery: of the others, positions that the broker reports are opening ones."""
     first_order: int = 1
-    """Number of the first order that can be at this store: older ones went to another one behind the same name."""
+    """Number of the first order that can be at this store: older ones went to another one behind the same name, but for
+    those that `waited`."""
     quarantined: int = 0
     """Events of it that were not taken as they are."""
     bound_seq: int = 0
@@ -40,6 +41,15 @@ class Broker:
     begins_at_head: bool = False
     """An operator accepted that this journal is behind what the store knows of it: next time its log begins at the
     head."""
+    waited: frozenset[int] = frozenset()
+    """Numbers of orders that waited here when this store was bound: when they go out, it is to this one."""
+    behind_before: int = 0
+    """Number of the first order since an operator accepted that this journal has forgotten a part: what became of older
+    ones in that part nobody here knows."""
+
+    def may_have(self, order: Order) -> bool:
+        """Whether an order that has gone out to the broker went to this store."""
+        return order.number >= self.first_order or order.number in self.waited
 
 
 @dataclass(slots=True)
@@ -154,7 +164,7 @@ class State:
     def order_at(self, broker: str, order_ref: str) -> Order | None:
         """The order that a broker knows by this ref; None when it has none of that."""
         order = self.by_ref.get(order_ref)
-        if order is None or order.broker != broker or order.number < self.brokers[broker].first_order:
+        if order is None or order.broker != broker or not self.brokers[broker].may_have(order):
             return None
         return order
 
@@ -182,9 +192,8 @@ class State:
 
     def _at(self, broker: str, orders: dict[str, Order]) -> list[Order]:
         known = self.brokers.get(broker)
-        first = known.first_order if known is not None else 1
         return [
             order
             for order in orders.values()
-            if order.broker == broker and order.number >= first and order.state.status not in HERE
+            if order.broker == broker and order.state.status not in HERE and (known is None or known.may_have(order))
         ]

@@ -46,6 +46,9 @@ QUIET = "quiet"
 """A file in the folder of a run: nothing new is to be asked for."""
 
 _QUOTE_SECONDS = 0.15
+_LAST_QTY = 1_000
+"""Displayed at the end: whatever that fills is filled at once."""
+
 _ASK_SECONDS_MAX = 0.5
 
 
@@ -163,8 +166,8 @@ async def _move_market(address: str, seed: int, is_quiet: Callable[[], bool]) ->
                         symbol,
                         bid=str(bid),
                         ask=str(bid + SPREAD),
-                        bid_qty=str(chance.randint(3, 20)),
-                        ask_qty=str(chance.randint(3, 20)),
+                        bid_qty=str(_LAST_QTY if is_quiet() else chance.randint(3, 20)),
+                        ask_qty=str(_LAST_QTY if is_quiet() else chance.randint(3, 20)),
                     )
             await asyncio.sleep(_QUOTE_SECONDS)
     finally:

@@ -392,3 +392,23 @@ def test_a_journal_that_is_behind_goes_on_beyond_what_may_have_been_used() -> No
     core.buy("B")
     assert core.order("B").number == 1_000_000_003
     assert core.hello("store-1", head=120) == []
+
+
+def test_what_was_on_its_way_before_a_forgotten_part_is_not_sent_after_it() -> None:
+    core = connected()
+    core.buy("A")
+    core.modify("A", qty="2")
+    core.down()
+    store_id = core.state.brokers["paper"].store_id
+    core.take(AcceptStore(Cause("op"), "paper", store_id, 7, "build"))
+    core.hello(store_id, head=99)
+    assert core.says("A", Fate.NEVER_RECEIVED) == [
+        "canceled A JOURNAL_BEHIND: CANCELED 0+0",
+        "modify_rejected A: CANCELED 0+0",
+    ]
+    core.up()
+    # What comes later is sent as ever.
+    core.buy("B")
+    core.down()
+    core.hello(store_id, head=120)
+    assert core.says("B", Fate.NEVER_RECEIVED) == ["sent_again B: PENDING_NEW 0+1"]

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from ems_service.core.positions import Position
-from support.ems_core import SYMBOL, Core, connected, terms
+from ems_service.core.values import Direction, InDoubt
+from support.ems_core import SYMBOL, Core, connected, dark, terms
 
 FILLS = st.lists(
     st.tuples(st.sampled_from(["1", "-1", "2", "-3"]), st.sampled_from(["100", "101.5", "99"])), min_size=1, max_size=8
@@ -172,3 +173,18 @@ def test_a_ref_of_ours_that_we_know_nothing_of_is_not_given_again() -> None:
     core.has_external(core.state.order_ref(7), terms(qty="2"))
     core.buy("A")
     assert core.order("A").order_ref == core.state.order_ref(8)
+
+
+def test_what_waited_here_when_another_store_was_taken_goes_out_to_that_one() -> None:
+    core = connected()
+    core.buy("A", "2")
+    core.submit("D", dark("105", limit="100", direction=Direction.UP))
+    core.down()
+    core.accept("store-2")
+    core.hello("store-2", head=7)
+    core.up()
+    core.trade("105")
+    assert core.ack("D") == ["acked D B-D: WORKING 0+1"]
+    core.down()
+    assert [order.client_order_id for order in core.state.open_orders_at("paper")] == ["D"]
+    assert core.order("A").state.in_doubt is InDoubt.NEW

@@ -904,6 +904,8 @@ class KnownBroker(_message.Message):
     QUARANTINED_FIELD_NUMBER: _builtins.int
     BOUND_SEQ_FIELD_NUMBER: _builtins.int
     BEGINS_AT_HEAD_FIELD_NUMBER: _builtins.int
+    WAITED_FIELD_NUMBER: _builtins.int
+    BEHIND_BEFORE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.int
     """Last broker_seq whose consequences are stored."""
     state: _event_pb2.BrokerState.ValueType
@@ -916,6 +918,8 @@ class KnownBroker(_message.Message):
     """Seq of the record that bound this store."""
     begins_at_head: _builtins.bool
     """An operator accepted that this journal is behind what the store knows of it: the next stream begins at the head."""
+    behind_before: _builtins.int
+    """Number of the first order since an operator accepted that the journal had forgotten a part; 0: that never happened."""
     @_builtins.property
     def bound(self) -> Global___BrokerBound:
         """Which store it is."""
@@ -923,6 +927,10 @@ class KnownBroker(_message.Message):
     @_builtins.property
     def adopted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Accounts that have been through a recovery."""
+
+    @_builtins.property
+    def waited(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers below first_order of orders that waited here when this store was bound: they go out to this one."""
 
     def __init__(
         self,
@@ -935,10 +943,12 @@ class KnownBroker(_message.Message):
         quarantined: _builtins.int = ...,
         bound_seq: _builtins.int = ...,
         begins_at_head: _builtins.bool = ...,
+        waited: _abc.Iterable[_builtins.int] | None = ...,
+        behind_before: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted", b"adopted", "begins_at_head", b"begins_at_head", "bound", b"bound", "bound_seq", b"bound_seq", "cursor", b"cursor", "first_order", b"first_order", "quarantined", b"quarantined", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted", b"adopted", "begins_at_head", b"begins_at_head", "behind_before", b"behind_before", "bound", b"bound", "bound_seq", b"bound_seq", "cursor", b"cursor", "first_order", b"first_order", "quarantined", b"quarantined", "state", b"state", "waited", b"waited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
