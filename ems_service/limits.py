@@ -38,8 +38,9 @@ brokers' always are.
 """
 
 CLIENT_COMMANDS_WAITING_MAX = 8_192
-"""Commands of one stream that may wait for the engine: two full messages, and half of the inbox, so that a client that
-floods leaves room for others. Beyond it submits and modifies are refused THROTTLED with a retry delay; cancels never.
+"""Commands of one stream, or of all unary calls of a client, that may wait for the engine: two full messages, and half
+of the inbox, so that a client that floods leaves room for others. Beyond it submits and modifies are refused THROTTLED
+with a retry delay; cancels never.
 """
 
 THROTTLED_RETRY_SECONDS = 0.5
@@ -298,4 +299,6 @@ RETENTION_MIB_DEFAULT = 4_096
 """Size of the journal above which the oldest records go before their time."""
 
 ENCODE_MAX = 100
-"""Orders of a page that are encoded at a time, so that no order waits for more than a few milliseconds."""
+"""Orders of a page or a snapshot that are encoded at a time, so that no order waits for more than a few
+milliseconds.
+"""

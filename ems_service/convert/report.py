@@ -4,13 +4,15 @@ Called by the servicers, the functions of a State inside the engine's reads: the
 is what was seen.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from itertools import islice
 
 from ems_service.convert.order import set_order, set_position
 from ems_service.convert.scalars import set_time
 from ems_service.core.order import Order
 from ems_service.core.positions import Position
 from ems_service.core.state import State
+from ems_service.limits import ENCODE_MAX
 from pitline.ems.v1 import event_pb2
 from pitline.types.v1 import account_pb2, order_pb2, position_pb2
 from pitline_rpc.batch import frame
@@ -58,8 +60,17 @@ def opened(
     return frame(message.SerializeToString())
 
 
-def snapshot(orders: Iterable[Order], positions: Iterable[Position], seq: int, now_ns: int) -> list[bytes]:
-    """Orders, positions, and the mark that this is all, framed."""
+def snapshot(orders: Iterable[Order], positions: Iterable[Position], seq: int, now_ns: int) -> Generator[list[bytes]]:
+    """Orders, positions, and the mark that this is all, framed, in parts of ENCODE_MAX: what is asked for a part at a
+    time holds nobody up.
+    """
+    coming = iter(orders)
+    while part := _orders(islice(coming, ENCODE_MAX), now_ns):
+        yield part
+    yield _positions(positions, seq, now_ns)
+
+
+def _orders(orders: Iterable[Order], now_ns: int) -> list[bytes]:
     framed: list[bytes] = []
     for order in orders:
         message = event_pb2.Event(
@@ -72,6 +83,12 @@ def snapshot(orders: Iterable[Order], positions: Iterable[Position], seq: int, n
         set_order(message.snapshot_order.order, order)
         message.state.CopyFrom(message.snapshot_order.order.state)
         framed.append(frame(message.SerializeToString()))
+    return framed
+
+
+def _positions(positions: Iterable[Position], seq: int, now_ns: int) -> list[bytes]:
+    """Positions, and the mark."""
+    framed: list[bytes] = []
     for position in positions:
         message = event_pb2.Event(account=position.account)
         set_time(message.time, now_ns)

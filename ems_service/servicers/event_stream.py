@@ -40,15 +40,18 @@ class EventStream:
         self._out = Outbound(write, STREAM_BYTES_MAX, too_slow=self._too_slow, trailer=self._head)
         self.put = self._out.put
 
-    async def send(self, framed: Sequence[bytes], head_seq: int) -> None:
-        """Write at once, before what is queued: snapshots and what was missed, in messages of a bounded size."""
+    async def send(self, framed: Sequence[bytes], head_seq: int | None) -> None:
+        """Write at once, before what is queued: snapshots and what was missed, in messages of a bounded size. None:
+        there is more before they speak up to a seq.
+        """
         start = size = 0
         for index, item in enumerate(framed):
             size += len(item)
             if size >= MESSAGE_BYTES_MAX:
                 await self._write(b"".join(framed[start : index + 1]))
                 start, size = index + 1, 0
-        await self._write(b"".join((*framed[start:], uint64_field(HEAD_SEQ_FIELD, head_seq))))
+        trailer = b"" if head_seq is None else uint64_field(HEAD_SEQ_FIELD, head_seq)
+        await self._write(b"".join((*framed[start:], trailer)))
 
     async def send_missed(self, after_seq: int) -> None:
         """Write what was published after a seq; what follows it is queued from then on."""

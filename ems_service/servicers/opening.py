@@ -1,15 +1,19 @@
 """How a stream of events begins: resumed after a seq, or with a snapshot. Shared by Trade and Watch.
 
 The look into the state and the place from which live events are taken are one step of the engine, so nothing falls
-between them.
+between them. What a snapshot is to say is only set aside in that step, and encoded later, a part at a time, so that
+orders do not wait for it.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import grpc
 
 from ems_service.convert import report
+from ems_service.core.set_aside import brought_back, set_aside
 from ems_service.core.state import State
 from ems_service.engine import Engine
 from ems_service.publisher import Publisher, View
@@ -43,34 +47,43 @@ async def check(view: View, path: str, engine: Engine) -> None:
 
 async def begin(stream: EventStream, token: Token, engine: Engine, publisher: Publisher) -> None:
     """Write `opened` and what follows it, and subscribe the stream to the rest."""
-    began: asyncio.Future[tuple[bool, int, list[bytes]]] = asyncio.get_running_loop().create_future()
+    began: asyncio.Future[Beginning] = asyncio.get_running_loop().create_future()
 
-    def seen(found: tuple[bool, int, list[bytes]]) -> None:
+    def seen(found: Beginning) -> None:
         if began.done():
             return  # who asked is gone
-        resumed, seq, _ = found
-        if not resumed:
-            publisher.subscribe(stream, seq)
+        if not found.resumed:
+            publisher.subscribe(stream, found.seq)
         began.set_result(found)
 
-    engine.look(lambda state: _beginning(stream, token, state, publisher, engine.clock.now_ns()), seen)
-    resumed, seq, framed = await began
-    await stream.send(framed, seq)
-    if resumed:
-        await stream.send_missed(seq)
+    engine.look(lambda state: beginning(stream.view, token, state, publisher, engine.clock.now_ns()), seen)
+    found = await began
+    for part in found.parts:
+        await stream.send(part, None)
+        await asyncio.sleep(0)  # the engine's turn: a write may not wait
+    await stream.send((), found.seq)
+    if found.resumed:
+        await stream.send_missed(found.seq)
 
 
-def _beginning(
-    stream: EventStream, token: Token, state: State, publisher: Publisher, now_ns: int
-) -> tuple[bool, int, list[bytes]]:
-    """(resumed, seq up to which it speaks, framed events)."""
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a stream begins with, up to `seq`: framed events in parts, each encoded when it is asked for."""
+
+    resumed: bool
+    seq: int
+    parts: Iterator[Sequence[bytes]]
+
+
+def beginning(view: View, token: Token, state: State, publisher: Publisher, now_ns: int) -> Beginning:
+    """As the state stands now, whatever becomes of it until the parts are asked for."""
     why = _why_snapshot(token, state, publisher.kept_after_seq)
     if why is None:
         unspecified = _Opened.SNAPSHOT_REASON_UNSPECIFIED
-        return True, token.after_seq, [report.opened(state, _Opened.MODE_RESUMED, unspecified, now_ns)]
-    view = stream.view
-    orders = [
-        order
+        resumed = report.opened(state, _Opened.MODE_RESUMED, unspecified, now_ns)
+        return Beginning(True, token.after_seq, iter([[resumed]]))
+    stood = [
+        set_aside(order)
         for order in state.open_orders.values()
         if view.shows_order(order.client_id, order.terms.account, order.principal)
         and view.shows_symbol(order.terms.symbol)
@@ -81,7 +94,8 @@ def _beginning(
         if position.signed_qty and view.shows_symbol(position.symbol)
     ]
     opened = report.opened(state, _Opened.MODE_SNAPSHOT, why, now_ns)
-    return False, state.seq, [opened, *report.snapshot(orders, positions, state.seq, now_ns)]
+    parts = report.snapshot(map(brought_back, stood), positions, state.seq, now_ns)
+    return Beginning(False, state.seq, chain([[opened]], parts))
 
 
 def _why_snapshot(token: Token, state: State, kept_after_seq: int) -> _Opened.SnapshotReason.ValueType | None:

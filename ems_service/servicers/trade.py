@@ -22,9 +22,9 @@ from ems_service.limits import (
     COMMAND_ID_LENGTH_MAX,
     COMMANDS_PER_MESSAGE_MAX,
     HEARTBEATS_MISSED_MAX,
-    THROTTLED_RETRY_SECONDS,
 )
 from ems_service.publisher import Publisher
+from ems_service.servicers.budget import throttled
 from ems_service.servicers.departures import Departures
 from ems_service.servicers.event_stream import EventStream
 from ems_service.servicers.opening import begin, check
@@ -146,7 +146,7 @@ class Trade:
         kind = message.WhichOneof("kind")
         match kind:
             case "submit" | "submit_group" | "modify" if self._waiting >= CLIENT_COMMANDS_WAITING_MAX:
-                raise _throttled(kind)
+                raise throttled(kind, "of this stream")
             case "submit":
                 given = command.submit(message.submit, cause)
                 self._waiting += 1
@@ -202,12 +202,6 @@ class Trade:
             elif isinstance(item, OrderEvent) and not together and item.order.client_id != self._client_id:
                 # Who acts on another's order is told how it stands: its events go to its owner.
                 stream.put(frame(answer(Standing(item.cause, item.order), self._engine.clock.now_ns())))
-
-
-def _throttled(kind: str) -> Refused:
-    text = f"{CLIENT_COMMANDS_WAITING_MAX} commands of this stream wait already"
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
-    return Refused(code, "THROTTLED", text, field=kind, retry_seconds=THROTTLED_RETRY_SECONDS)
 
 
 def _commands(request: trading_service_pb2.TradeRequest) -> list[command_pb2.Command]:

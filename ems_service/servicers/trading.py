@@ -21,12 +21,14 @@ from ems_service.convert.checks import (
 )
 from ems_service.convert.group import cancel_group
 from ems_service.convert.submit_group import submit_group
-from ems_service.core.inputs import Cause
+from ems_service.core.events import Decision
+from ems_service.core.inputs import Cancel, CancelGroup, Cause, Modify, Submit, SubmitGroup
 from ems_service.core.state import State
 from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Engine
 from ems_service.limits import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from ems_service.publisher import Publisher
+from ems_service.servicers.budget import Budget
 from ems_service.servicers.departures import Departures
 from ems_service.servicers.event_stream import EventStream
 from ems_service.servicers.opening import begin, check
@@ -62,6 +64,7 @@ class Trading(TradingServiceServicer):
         self._streams = streams
         self._departures = departures
         self._pages = OrderPages(engine, archive)
+        self._budget = Budget()
 
     # Trade and Watch write to the context: the stubs know only generators, which cost every message a second frame.
 
@@ -93,35 +96,44 @@ class Trading(TradingServiceServicer):
 
     async def SubmitOrder(self, request: pb.SubmitOrderRequest, context: Context) -> pb.SubmitOrderResponse:
         """A new order."""
-        given = command.submit(request.submit, _cause(request))
-        await self._dark_feed.first_prices(given)
-        order, duplicate = await settled(self._engine, given, _wait_for(request.wait_for), context)
+        given, wait_for = command.submit(request.submit, _cause(request)), _wait_for(request.wait_for)
+        decision = await self._decided(given, "submit")
+        order, duplicate = await settled(self._engine, decision, wait_for, context)
         return pb.SubmitOrderResponse(order=order, duplicate=duplicate)
 
     async def SubmitOrders(self, request: pb.SubmitOrdersRequest, context: Context) -> pb.SubmitOrdersResponse:
         """Several new orders."""
-        given = submit_group(request.submit_group, _cause(request))
-        await self._dark_feed.first_prices(given)
-        results = await all_settled(self._engine, given, _wait_for(request.wait_for), context)
+        given, wait_for = submit_group(request.submit_group, _cause(request)), _wait_for(request.wait_for)
+        decision = await self._decided(given, "submit_group")
+        results = await all_settled(self._engine, given, decision, wait_for, context)
         return pb.SubmitOrdersResponse(results=results)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.CancelOrderResponse:
         """A cancel of one order."""
-        given = command.cancel(request.cancel, _cause(request))
-        order, _ = await settled(self._engine, given, _wait_for(request.wait_for), context)
+        given, wait_for = command.cancel(request.cancel, _cause(request)), _wait_for(request.wait_for)
+        order, _ = await settled(self._engine, await self._decided(given, "cancel"), wait_for, context)
         return pb.CancelOrderResponse(order=order)
 
     async def ModifyOrder(self, request: pb.ModifyOrderRequest, context: Context) -> pb.ModifyOrderResponse:
         """New terms of one order."""
-        given = command.modify(request.modify, _cause(request))
-        order, _ = await settled(self._engine, given, _wait_for(request.wait_for), context)
+        given, wait_for = command.modify(request.modify, _cause(request)), _wait_for(request.wait_for)
+        order, _ = await settled(self._engine, await self._decided(given, "modify"), wait_for, context)
         return pb.ModifyOrderResponse(order=order)
 
     async def CancelOrders(self, request: pb.CancelOrdersRequest, context: Context) -> pb.CancelOrdersResponse:
         """A cancel of several orders."""
-        given = cancel_group(request.cancel_group, _cause(request))
-        status = await group_settled(self._engine, given, _wait_for(request.wait_for), context)
+        given, wait_for = cancel_group(request.cancel_group, _cause(request)), _wait_for(request.wait_for)
+        decision = await self._decided(given, "cancel_group")
+        status = await group_settled(self._engine, given, decision, wait_for, context)
         return pb.CancelOrdersResponse(status=status)
+
+    async def _decided(self, given: Submit | SubmitGroup | Modify | Cancel | CancelGroup, kind: str) -> Decision:
+        """What a command led to, committed. Waits for room and, where it has to be judged by one, for a first price."""
+        with self._budget.spent(given.cause.client_id, kind, cancels=isinstance(given, Cancel | CancelGroup)):
+            await self._engine.room()
+            if isinstance(given, Submit | SubmitGroup):
+                await self._dark_feed.first_prices(given)
+            return await self._engine.ask(given)
 
     async def GetGroup(self, request: pb.GetGroupRequest, context: Context) -> pb.GetGroupResponse:
         """A group of cancels."""

@@ -1,4 +1,4 @@
-"""What the unary twins share: an input is put, its order found in what was decided, and waited for as asked."""
+"""What the unary twins share: an order is found in what was decided, and waited for as asked."""
 
 import asyncio
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from ems_service.convert.group import set_standing
 from ems_service.core.events import Decision, OrderEvent, Refusal, Standing
 from ems_service.core.family import Link
 from ems_service.core.group import GroupKey
-from ems_service.core.inputs import CancelGroup, Input, SubmitGroup
+from ems_service.core.inputs import CancelGroup, SubmitGroup
 from ems_service.core.order import Order
 from ems_service.core.state import State
 from ems_service.core.values import OrderStatus, Reason
@@ -53,19 +53,22 @@ class WaitFor(IntEnum):
 
 
 async def settled(
-    engine: Engine, given: Input, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
+    engine: Engine, decision: Decision, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
 ) -> tuple[order_pb2.Order, bool]:
     """The order once it is where it was waited for, or as it is at the call's deadline; and whether nothing was new."""
-    order, known = order_of(await engine.ask(given))
+    order, known = order_of(decision)
     await _until_there(engine, [order], wait_for, context)
     return await engine.read(lambda _state: report.order_message(order)), known
 
 
 async def all_settled(
-    engine: Engine, given: SubmitGroup, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
+    engine: Engine,
+    given: SubmitGroup,
+    decision: Decision,
+    wait_for: WaitFor,
+    context: grpc.aio.ServicerContext[Any, Any],
 ) -> list[pb.SubmitResult]:
     """Each order of a group in the same way, or why it was refused; raises Refused when all are, as one."""
-    decision = await engine.ask(given)
     began = {item.order.client_order_id: item.order for item in decision if isinstance(item, OrderEvent)}
     known = {item.order.client_order_id: item.order for item in decision if isinstance(item, Standing)}
     refusals = {item.client_order_id: item for item in decision if isinstance(item, Refusal)}
@@ -104,12 +107,16 @@ async def _until_there(
 
 
 async def group_settled(
-    engine: Engine, given: CancelGroup, wait_for: WaitFor, context: grpc.aio.ServicerContext[Any, Any]
+    engine: Engine,
+    given: CancelGroup,
+    decision: Decision,
+    wait_for: WaitFor,
+    context: grpc.aio.ServicerContext[Any, Any],
 ) -> event_pb2.GroupStatus:
     """The group's status once it is finished, or unless COMMITTED is asked for, as it is at the call's deadline."""
     cause = given.cause
     key = (cause.principal, cause.client_id, given.group_id)
-    for item in await engine.ask(given):
+    for item in decision:
         if isinstance(item, Refusal):
             raise refused(item)
     group = await engine.read(lambda state: state.groups[key])

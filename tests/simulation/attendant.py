@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ems_service.core.inputs import Cause, OnLoss, Submit, SubmitGroup
 from ems_service.publisher import View
 from ems_service.servicers.event_stream import HEAD_SEQ_FIELD, EventStream
-from ems_service.servicers.opening import _beginning
+from ems_service.servicers.opening import Beginning, beginning
 from ems_service.servicers.subscription import opening_of
 from ems_service.servicers.trade import Trade
 from pitline.ems.v1.command_pb2 import Command
@@ -34,6 +34,10 @@ PRINCIPAL = "local"
 
 FIRST_PRICES_NS = (MILLISECOND_NS, 60 * MILLISECOND_NS)
 """How long an order with route BEST waits when the prices of its symbol were not held: often until they are there."""
+
+
+WRITES_NS = (0, 2 * MILLISECOND_NS)
+"""Between two parts of a snapshot."""
 
 
 class _Prices:
@@ -116,25 +120,30 @@ class Attendant:
         if older is not None:
             older.hang_up()
         host.attendants[self.view.client_id] = self
-        stream = cast(EventStream, self)
         token, publisher = opening.token, host.publisher
-        host.engine.look(lambda state: _beginning(stream, token, state, publisher, host.schedule.now_ns), self._seen)
+        host.engine.look(lambda state: beginning(self.view, token, state, publisher, host.schedule.now_ns), self._seen)
 
-    def _seen(self, found: tuple[bool, int, list[bytes]]) -> None:
+    def _seen(self, found: Beginning) -> None:
         if self._gone:
             return
-        resumed, seq, framed = found
-        if not resumed:
-            self._host.publisher.subscribe(self, seq)
+        if not found.resumed:
+            self._host.publisher.subscribe(self, found.seq)
+        self._host.after(0, 50 * MICROSECOND_NS, partial(self._write, found))
 
-        def written() -> None:
-            self._send(framed, seq)
-            if resumed:
-                self._catch_up(self._host.publisher.missed(self, seq))
-            else:
-                self._begun()
-
-        self._host.after(0, 50 * MICROSECOND_NS, written)
+    def _write(self, found: Beginning) -> None:
+        """The next part; what it says was set aside when it was looked at, whatever has happened since."""
+        if self._gone:
+            return
+        part = next(found.parts, None)
+        if part is not None:
+            self._send(part, None)
+            self._host.after(*WRITES_NS, partial(self._write, found))
+            return
+        self._send((), found.seq)
+        if found.resumed:
+            self._catch_up(self._host.publisher.missed(self, found.seq))
+        else:
+            self._begun()
 
     def _catch_up(self, missed: AsyncIterator[tuple[Sequence[bytes], int]]) -> None:
         if self._gone:

@@ -124,7 +124,7 @@ class TradingServiceServicer:
     def SubmitOrder(self, request, context):
         """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
         INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
-        been reached yet.
+        been reached yet, RESOURCE_EXHAUSTED too many commands of this client wait (with a retry delay) or the disk is full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +141,7 @@ class TradingServiceServicer:
 
     def ModifyOrder(self, request, context):
         """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended or is being canceled, or the broker does
-        not modify; UNAVAILABLE broker down.
+        not modify; UNAVAILABLE broker down, RESOURCE_EXHAUSTED as SubmitOrder.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -30,7 +30,7 @@ class TradingServiceStub:
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.SubmitOrderRequest, _trading_service_pb2.SubmitOrderResponse]
     """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
     INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
-    been reached yet.
+    been reached yet, RESOURCE_EXHAUSTED too many commands of this client wait (with a retry delay) or the disk is full.
     """
     SubmitOrders: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.SubmitOrdersRequest, _trading_service_pb2.SubmitOrdersResponse]
     """Submit several orders, linked or as a basket. Returns at the commit, or as wait_for says of each order. INVALID_ARGUMENT;
@@ -39,7 +39,7 @@ class TradingServiceStub:
     """
     ModifyOrder: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.ModifyOrderRequest, _trading_service_pb2.ModifyOrderResponse]
     """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended or is being canceled, or the broker does
-    not modify; UNAVAILABLE broker down.
+    not modify; UNAVAILABLE broker down, RESOURCE_EXHAUSTED as SubmitOrder.
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_trading_service_pb2.CancelOrderRequest, _trading_service_pb2.CancelOrderResponse]
     """Cancel one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended."""
@@ -88,7 +88,7 @@ class TradingServiceServicer:
     ) -> _abc.Awaitable[_trading_service_pb2.SubmitOrderResponse]:
         """Submit one order. Returns at the commit, or as wait_for says. A denied or rejected order is a state, not an error.
         INVALID_ARGUMENT, ALREADY_EXISTS same id with other content, NOT_FOUND unknown account, UNAVAILABLE its broker has not
-        been reached yet.
+        been reached yet, RESOURCE_EXHAUSTED too many commands of this client wait (with a retry delay) or the disk is full.
         """
 
     def SubmitOrders(
@@ -107,7 +107,7 @@ class TradingServiceServicer:
         context: _aio.ServicerContext[_trading_service_pb2.ModifyOrderRequest, _abc.Awaitable[_trading_service_pb2.ModifyOrderResponse]],
     ) -> _abc.Awaitable[_trading_service_pb2.ModifyOrderResponse]:
         """Modify one order. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION it has ended or is being canceled, or the broker does
-        not modify; UNAVAILABLE broker down.
+        not modify; UNAVAILABLE broker down, RESOURCE_EXHAUSTED as SubmitOrder.
         """
 
     def CancelOrder(
