@@ -120,7 +120,7 @@ def early_child() -> None:
 
     _replace(Engine, "__init__", remembered)
     _replace(ems, "take", taken)
-    _slow_commits(lambda _records: None)
+    _slow_commits(lambda _records: None, seconds=0.1)
 
 
 def unshrunk_sibling() -> None:
@@ -145,12 +145,12 @@ def doubled_part() -> None:
     _replace(ems_service.app, "folded", forgetful)
 
 
-def _slow_commits(before: Callable[[Sequence[Record]], None]) -> None:
+def _slow_commits(before: Callable[[Sequence[Record]], None], *, seconds: float = _COMMIT_SECONDS) -> None:
     append = Journal.append
 
     async def slow(self: Journal, records: Sequence[Record]) -> None:
         before(records)
-        await asyncio.sleep(_COMMIT_SECONDS)
+        await asyncio.sleep(seconds)
         await append(self, records)
 
     _replace(Journal, "append", slow)
