@@ -43,6 +43,7 @@ async def test_a_dark_order_is_held_until_its_trigger_is_moved_to_the_price(stac
     assert (ran.exit_code, ran.kinds) == (0, ["dark_modified", "order"])
     trigger = ran.lines[-1]["order"]["terms"]["trigger"]
     assert (trigger["price"], trigger["source"]) == ("106", "TRIGGER_SOURCE_ASK")
+    await stack.market.quote("X-USD", bid="98", ask="100")  # a quote of before may be stale by now
     fired = await pit(stack, "modify", "hidden", "--trigger", "100", "--wait", "done")
     broker_order_id = (await stack.desk.order("cli", "hidden")).broker_order_id
     assert fired[:3] == [
@@ -59,6 +60,14 @@ async def test_a_dark_order_is_sent_at_once_when_it_is_told_to(stack: PaperStack
     ran = await pitline(stack.ems.address, "--json", "modify", "hidden", "--live", "--limit", "110")
     assert (ran.exit_code, ran.kinds) == (0, ["dark_modified", "order_routed", "order_acked", "order"])
     assert ran.lines[-1]["order"]["state"]["status"] == "ORDER_STATUS_WORKING"
+
+
+async def test_a_trailing_stop_is_given_another_distance(stack: PaperStack) -> None:
+    await pit(stack, "sell", "X-USD", "1", "--trail", "5", "--client-order-id", "guard")
+    said = await pit(stack, "modify", "guard", "--trail", "2%")
+    assert said[0] == "guard: now sell 1 X-USD trailing 2% stop 97.51 DAY, paper.main"
+    ran = await pitline(stack.ems.address, "modify", "guard", "--trail", "100%")
+    assert (ran.exit_code, "is not below 100%" in ran.err) == (2, True)
 
 
 async def test_an_alert_is_waited_for_and_listed_as_one(stack: PaperStack) -> None:

@@ -17,7 +17,7 @@ from pitline.types.v1.order_pb2 import (
     SIDE_BUY,
     SIDE_SELL,
 )
-from pitline.types.v1.reason_pb2 import REASON_DUPLICATE_ID, REASON_REQUIRED
+from pitline.types.v1.reason_pb2 import REASON_DUPLICATE_ID, REASON_OUT_OF_RANGE, REASON_REQUIRED
 from pitline_client import (
     ASK,
     DOWN,
@@ -74,6 +74,25 @@ async def test_a_trigger_is_moved_and_a_dark_order_sent_now(on_paper: PaperStack
         order.modify(execution=LIVE)
         assert (await order.modified()).held is False
         assert (await order.acked()).status == ORDER_STATUS_WORKING
+
+
+async def test_a_trailing_stop_is_given_another_distance(on_paper: PaperStack) -> None:
+    async with connect(on_paper.ems.address, "me") as client:
+        order = client.sell("X-USD", 1, account="paper.main", trail=5)
+        assert (await order.stored()).terms.stop_px == "94.5"
+        order.modify(trail="1%")
+        trailing = (await order.modified()).terms
+        assert (trailing.trail.percent, trailing.trail.amount, trailing.stop_px) == ("1", "", "98.505")
+        order.modify(trail="7.50")
+        trailing = (await order.modified()).terms
+        assert (trailing.trail.percent, trailing.trail.amount, trailing.stop_px) == ("", "7.5", "92")
+        order.modify(trail=500)
+        with pytest.raises(CommandRefusedError) as refused:
+            await order.modified()
+        assert refused.value.reason == REASON_OUT_OF_RANGE
+        order.modify(trail=1, order_qty=2)
+        await on_paper.market.trade("X-USD", "98.5")
+        assert (await order.triggered()).order_qty == 2
 
 
 async def test_an_alert_rings_once_and_one_that_is_canceled_never(on_paper: PaperStack) -> None:

@@ -7,14 +7,14 @@ import typer
 
 from pitline.ems.v1.command_pb2 import Modify, OrderKey
 from pitline.types.v1.order_pb2 import EXECUTION_UNSPECIFIED
-from pitline_cli.arguments import Wait, positive, trigger_if_given
+from pitline_cli.arguments import Wait, distance, positive, trigger_if_given
 from pitline_cli.exits import ExitCode
 from pitline_cli.following import Asked, Follower
 from pitline_cli.invocation import invocation, run
 from pitline_cli.lookups import foreign_account, the_order
 from pitline_cli.options import DirectionOption, OrderArgument, SourceOption, Timeout
 from pitline_cli.output import Output
-from pitline_client import LIVE, Caller, to_wire
+from pitline_client import LIVE, Caller, a_trail, to_wire
 
 
 def modify(
@@ -40,6 +40,10 @@ def modify(
         Decimal | None,
         typer.Option("--trigger", help="New trigger of a dark order or an alert.", parser=positive, metavar="PX"),
     ] = None,
+    trail: Annotated[
+        str | None,
+        typer.Option(help="New distance of a trailing stop, 2 or 2%.", parser=distance, metavar="DISTANCE"),
+    ] = None,
     source: SourceOption = None,
     direction: DirectionOption = None,
     live: Annotated[bool, typer.Option("--live", help="Send a dark order now.")] = False,
@@ -49,14 +53,15 @@ def modify(
     timeout: Timeout = 30,
 ) -> None:
     """Give an order new terms; what is not given stays as it is."""
-    if not live and qty is None and limit is None and stop is None and trigger_px is None:
-        options = "'--qty', '--limit', '--stop', '--trigger', '--live'"
+    if not live and qty is None and limit is None and stop is None and trail is None and trigger_px is None:
+        options = "'--qty', '--limit', '--stop', '--trail', '--trigger', '--live'"
         raise typer.BadParameter("at least one of them is required", param_hint=options)
     wanted = Modify(
         order_qty="" if qty is None else to_wire(qty, "order_qty"),
         limit_px="" if limit is None else to_wire(limit, "limit_px"),
         stop_px="" if stop is None else to_wire(stop, "stop_px"),
         trigger=trigger_if_given(trigger_px, source, direction, "--trigger"),
+        trail=None if trail is None else a_trail(trail),
         execution=LIVE if live else EXECUTION_UNSPECIFIED,
     )
 

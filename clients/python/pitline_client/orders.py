@@ -34,7 +34,7 @@ from pitline_client.errors import (
 )
 from pitline_client.news import News
 from pitline_client.numbers import Number, from_wire, to_wire
-from pitline_client.terms import LIVE, STOPS, a_trigger
+from pitline_client.terms import LIVE, STOPS, a_trail, a_trigger
 from pitline_client.views import OrderView
 
 
@@ -106,11 +106,13 @@ class OrderHandle:
         limit_px: Number | None = None,
         stop_px: Number | None = None,
         trigger: Number | Trigger | None = None,
+        trail: Number | None = None,
         execution: Execution.ValueType = EXECUTION_UNSPECIFIED,
     ) -> None:
         """Ask for new terms, what is not given staying as it is; `modified` tells what becomes of it.
 
-        `order_qty` is the new total, what was filled included. `trigger` is that of a dark order or an alert; the
+        `order_qty` is the new total, what was filled included. `trigger` is that of a dark order or an alert;
+        `trail` the distance of a trailing stop, an amount or a text like "2%", from the best price since it began; the
         execution LIVE sends a dark order now. A newer modify replaces one that has not been sent.
         """
         modify = Modify(
@@ -119,6 +121,7 @@ class OrderHandle:
             limit_px="" if limit_px is None else to_wire(limit_px, "limit_px"),
             stop_px="" if stop_px is None else to_wire(stop_px, "stop_px"),
             trigger=None if trigger is None else a_trigger(trigger),
+            trail=None if trail is None else a_trail(trail),
             execution=execution,
         )
         self._modify, self._modify_failure = modify, None
@@ -266,7 +269,8 @@ def _in_force(modify: Modify, order: OrderView) -> bool:
         (modify.limit_px, order.terms.limit_px),
         (modify.stop_px, order.terms.stop_px),
     )
-    return all(_equal(wanted, actual) for wanted, actual in wanted_and_actual if wanted) and _fires_so(modify, order)
+    are_numbers = all(_equal(wanted, actual) for wanted, actual in wanted_and_actual if wanted)
+    return are_numbers and _fires_so(modify, order) and _trails_so(modify, order)
 
 
 def _fires_so(modify: Modify, order: OrderView) -> bool:
@@ -277,6 +281,17 @@ def _fires_so(modify: Modify, order: OrderView) -> bool:
         return True
     asked, actual = modify.trigger, order.terms.trigger
     return _equal(asked.price, actual.price) and asked.direction in (TRIGGER_DIRECTION_UNSPECIFIED, actual.direction)
+
+
+def _trails_so(modify: Modify, order: OrderView) -> bool:
+    """The distance that was asked for is in force; once it went out the stop trails no more."""
+    if not modify.HasField("trail") or not order.terms.HasField("trail"):
+        return True
+    asked, actual = modify.trail, order.terms.trail
+    return all(
+        bool(wanted) is bool(now) and (not wanted or _equal(wanted, now))
+        for wanted, now in ((asked.amount, actual.amount), (asked.percent, actual.percent))
+    )
 
 
 def _equal(wanted: str, actual: str) -> bool:

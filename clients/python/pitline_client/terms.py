@@ -155,7 +155,7 @@ def order_terms(
         trigger=None if dark is None else a_trigger(dark),
         max_slippage="" if max_slippage is None else to_wire(max_slippage, "max_slippage"),
         stop_px="" if stop_px is None else to_wire(stop_px, "stop_px"),
-        trail=None if trail is None else _trail(trail),
+        trail=None if trail is None else a_trail(trail),
         tags=tags,
         route=route,
     )
@@ -190,7 +190,8 @@ def a_trigger(given: Number | Trigger) -> Trigger:
     return given if isinstance(given, Trigger) else at(given)
 
 
-def _trail(distance: Number) -> Trail:
+def a_trail(distance: Number) -> Trail:
+    """At this distance from the mark: an amount > 0 (quote currency per unit), or a text like "2%"."""
     if isinstance(distance, str) and distance.endswith("%"):
         return Trail(percent=to_wire(distance.removesuffix("%"), "trail"))
     return Trail(amount=to_wire(distance, "trail"))
