@@ -1,5 +1,7 @@
 """Row 6: a group of orders is canceled together: all, or those that are meant."""
 
+import pytest
+
 from pitline.ems.v1.command_pb2 import CancelGroup, Command, OrderSelection
 from pitline.ems.v1.trading_service_pb2 import (
     WAIT_FOR_DONE,
@@ -7,10 +9,11 @@ from pitline.ems.v1.trading_service_pb2 import (
     GetGroupRequest,
     GetGroupResponse,
 )
+from pitline.types.v1.order_pb2 import EXECUTION_DARK, SIDE_BUY, SIDE_SELL
 from pitline_rpc.status import Refused
 from support.dialog import Client, refused
 from support.lines import lines
-from support.orders import alert, buy, dark
+from support.orders import alert, buy, dark, sell
 from support.stack import SimStack
 
 
@@ -49,6 +52,40 @@ async def test_those_of_a_symbol_are_canceled_and_the_others_stay(on_sim: SimSta
         assert [line for line in told if line.startswith("order_canceled")] == [
             f"order_canceled {name} CANCELED" for name in ("a-3", "a-4", "a-5", "a-1", "a-2")
         ]
+
+
+@pytest.mark.parametrize(
+    ("selection", "canceled"),
+    [
+        (OrderSelection(side=SIDE_SELL), {"a-2"}),
+        (OrderSelection(client_ids=["B"]), {"b-1"}),
+        (OrderSelection(tags={"plan": "dip"}), {"a-1"}),
+        (OrderSelection(execution=EXECUTION_DARK), {"a-3"}),
+        (OrderSelection(accounts=["sim.main"], side=SIDE_BUY), {"a-1", "a-3", "b-1"}),
+        (OrderSelection(accounts=["sim.other"]), set()),
+    ],
+)
+async def test_those_that_match_every_filter_are_canceled(
+    on_sim: SimStack, selection: OrderSelection, canceled: set[str]
+) -> None:
+    on_sim.sim.market.quote("X-USD", bid="99", ask="100")
+    tagged = buy("1", "X-USD", limit="90")
+    tagged.tags["plan"] = "dip"
+    async with on_sim.desk.client("A") as a, on_sim.desk.client("B") as b:
+        await b.opened()
+        b.submit("b-1", buy("1", "X-USD", limit="90"))
+        await b.sees("order_acked", "b-1")
+        await a.opened()
+        a.submit("a-1", tagged)
+        a.submit("a-2", sell("1", "X-USD", limit="110"))
+        await a.sees("order_acked", "a-2")
+        a.submit("a-3", dark(buy("1", "X-USD"), "105"))
+        await a.sees("dark_opened", "a-3")
+        a.send(group(selection))
+        while not (status := await a.sees("group_status")).group_status.finished:
+            pass
+        assert (status.group_status.total, status.group_status.canceled) == (len(canceled), len(canceled))
+        assert set(await on_sim.desk.open_orders()) == {"a-1", "a-2", "a-3", "b-1"} - canceled
 
 
 async def test_the_same_group_again_cancels_nothing_more(on_sim: SimStack) -> None:

@@ -1,5 +1,7 @@
 """Row 18: a dark order is unknown to its broker until its price comes; then it goes out, once, whoever is there."""
 
+from pathlib import Path
+
 import pytest
 
 from pitline.types.v1.order_pb2 import (
@@ -10,10 +12,12 @@ from pitline.types.v1.order_pb2 import (
     OrderTerms,
     TriggerDirection,
 )
+from support.desk import Desk
 from support.dialog import Client
 from support.lines import lines
 from support.orders import alert, buy, dark, sell
-from support.stack import PaperStack, SimStack
+from support.sim import Sim
+from support.stack import PaperStack, SimStack, ems_process
 
 
 async def until_seen(a: Client, stack: SimStack, px: str) -> None:
@@ -123,6 +127,42 @@ async def test_it_fires_with_no_client_attached_and_once_over_restarts(on_sim: S
         assert lines(a.news).count("alert_triggered a-2 TRIGGERED") == 1
     assert sim.count("order") == 1
     assert sim.hellos[-1].open_refs == [ref]
+
+
+async def test_it_fires_once_over_an_ems_that_is_killed_before_and_after(tmp_path: Path) -> None:
+    async with Sim() as sim:
+        sim.market.quote("X-USD", bid="99", ask="100")
+        ems = ems_process(tmp_path, "SIM", sim.address)
+        await ems.start()
+        desk = Desk(ems.address, account="sim.main")
+        await desk.until_broker()
+        async with desk.client("A") as a:
+            await a.opened()
+            a.submit("a-1", dark(buy("1", "X-USD"), "105"))
+            a.submit("a-2", alert("X-USD", "105"))
+            await a.sees("alert_opened", "a-2")
+            token = a.token
+            await ems.kill()
+        await ems.start()
+        await desk.until_broker()
+        sim.lose_orders()
+        await sim.market.until_subscribers("X-USD", 1)
+        sim.market.quote("X-USD", bid="104", ask="105")
+        await sim.until(lambda: sim.count("order") == 1, "it was sent, and lost on its way")
+        await ems.kill()
+        await ems.start()
+        await desk.until_broker()
+        ref = (await desk.order("A", "a-1")).order_ref
+        await sim.until(lambda: sim.story(ref) == ["gets order", "says ack"], "it goes out once")
+        await sim.market.until_subscribers("X-USD", 1)
+        sim.market.trade("X-USD", "105")
+        async with desk.client("A", resume=token) as a:
+            await a.sees("alert_triggered", "a-2")
+            told = [line for line in lines(a.news) if not line.startswith("broker_status")]
+            assert told.count("dark_triggered a-1 PENDING_NEW") == 1
+            assert told.count("order_acked a-1 WORKING") == 1
+        await desk.close()
+        await ems.stop()
 
 
 async def test_a_crossed_quote_fires_nothing(on_sim: SimStack) -> None:
