@@ -14,6 +14,7 @@ import uvloop
 from bench.cancels import measured_cancels
 from bench.dark import measured_dark
 from bench.feeds import feed_line, feed_programs, feed_table, feeds_measured
+from bench.fix import fix_line, fix_table, measured_fix
 from bench.interpreter import object_us
 from bench.load import LoadError
 from bench.past import measured_past
@@ -39,9 +40,11 @@ def main() -> int:
             past = await measured_past(Path(folder) / "past", asked.orders)
             cancel_p99_us = await measured_cancels(Path(folder) / "cancels", asked.orders)
             dark = await measured_dark(Path(folder) / "dark", asked.orders)
+            fix = await measured_fix(Path(folder) / "fix", asked.rounds, asked.orders)
         print(tables(rounds, plain_us, past, cancel_p99_us, dark))
         print(feed_table(feeds))
-        print(last_line(rounds, plain_us, past, cancel_p99_us, dark, feed_line(feeds)))
+        print(fix_table(fix))
+        print(last_line(rounds, plain_us, past, cancel_p99_us, dark, {**feed_line(feeds), **fix_line(fix)}))
         if is_valid(rounds):
             return 0
         print(f"invalid: the batched floor is not {BATCHING_GAINS_MIN:.0f} times the unbatched one", file=sys.stderr)

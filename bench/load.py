@@ -8,8 +8,9 @@ import asyncio
 import gc
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 
 import grpc.aio
 
@@ -58,17 +59,20 @@ class Load:
                 response = trading_service_pb2.TradeResponse.FromString(await self._read())
                 whole = any(event.HasField("snapshot_complete") for event in response.events)
 
-    async def timed(self, commands: Sequence[bytes], mark: bytes, in_flight: int) -> list[float]:
-        """Send the commands (framed), `in_flight` at first and one more for each answer, which has this mark in it;
-        the times from command to answer, ascending, µs. Raises LoadError.
+    async def timed(
+        self, commands: Sequence[bytes], mark: bytes | Callable[[bytes], int], in_flight: int
+    ) -> list[float]:
+        """Send the commands (framed), `in_flight` at first and one more for each answer; the times from command
+        to answer, ascending, µs. Answers have this mark in them, or are counted in a message. Raises LoadError.
         """
+        answers_in = mark if callable(mark) else methodcaller("count", mark)
         sent_ns: list[int] = []
         answered_ns: list[int] = []
         try:
             async with asyncio.timeout(RUN_SECONDS_MAX):
                 await self._send(commands[:in_flight], sent_ns)
                 while len(answered_ns) < len(commands):
-                    answers = (await self._read()).count(mark)
+                    answers = answers_in(await self._read())
                     answered_ns += [time.perf_counter_ns()] * answers
                     await self._send(commands[len(sent_ns) : len(sent_ns) + answers], sent_ns)
         except TimeoutError:

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,17 @@ def pin(core: int) -> None:
     os.sched_setaffinity(0, {core})
 
 
+@contextlib.contextmanager
+def placed(core: int) -> Generator[None]:
+    """What is started in this block runs on a core: a child begins where its parent is."""
+    here = os.sched_getaffinity(0)
+    pin(core)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, here)
+
+
 def free_address() -> str:
     """An address where nobody listens."""
     with socket.socket() as probe:
@@ -68,17 +79,13 @@ async def running(
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PITLINE_")}
     environment.update(settings or {})
-    here = os.sched_getaffinity(0)
-    pin(core)  # a child begins where its parent is
+    with placed(core), log.open("wb") as written:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *arguments, env=environment, stdout=written, stderr=written
+        )
     try:
-        with log.open("wb") as written:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, *arguments, env=environment, stdout=written, stderr=written
-            )
-    finally:
-        os.sched_setaffinity(0, here)
-    try:
-        await _until_it_serves(module, child, address, log)
+        if not await serves(child, address):
+            raise ProgramError(f"{module} does not serve at {address}:\n{_text(log)}")
         yield Program(child.pid, address)
     finally:
         if child.returncode is None:
@@ -92,7 +99,8 @@ async def running(
             raise ProgramError(f"{module} did not end within {STOP_SECONDS_MAX:.0f} s") from None
 
 
-async def _until_it_serves(module: str, child: asyncio.subprocess.Process, address: str, log: Path) -> None:
+async def serves(child: asyncio.subprocess.Process, address: str) -> bool:
+    """Whether a child takes connections at its address before it ends, or the time for its start is over."""
     host, _, port = address.partition(":")
     try:
         async with asyncio.timeout(START_SECONDS_MAX):
@@ -101,11 +109,11 @@ async def _until_it_serves(module: str, child: asyncio.subprocess.Process, addre
                 with contextlib.suppress(ConnectionRefusedError):
                     _, writer = await asyncio.open_connection(host, int(port))
                     writer.close()
-                    return
+                    return True
                 await asyncio.sleep(0.05)
     except TimeoutError:
         pass
-    raise ProgramError(f"{module} does not serve at {address}:\n{_text(log)}")
+    return False
 
 
 def _text(log: Path) -> str:

@@ -122,11 +122,11 @@ def last_line(
     past: Past,
     cancel_p99_us: float,
     dark: Dark,
-    feeds: Mapping[str, float],
+    lines: Mapping[str, float],
 ) -> str:
-    """The medians of the measures, what was measured once, and the medians of the feeds' measures, as JSON."""
+    """The medians of the measures, what was measured once, and the medians of other measures by name, as JSON."""
     values = {measure.name: statistics.median(measure.of(found) for found in rounds) for measure in _MEASURES}
-    values |= {**_once(rounds, object_us, past, cancel_p99_us, dark), **feeds}
+    values |= {**_once(rounds, object_us, past, cancel_p99_us, dark), **lines}
     return json.dumps({name: float(_digits(value)) for name, value in values.items()})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.dark import Dark
 from bench.feeds import FeedRound, feed_line
+from bench.fix import FixRound, fix_line, fix_table
 from bench.past import Past
 from bench.report import is_valid, last_line
 from bench.rounds import Figures, Round
@@ -53,6 +54,14 @@ ROUND: Round = {
     EMS_FSYNC: replace(FLOOR, orders_per_s=8_000),
 }
 FEEDS = FeedRound(floor_per_s=400_000, ems_per_s=200_000, ack_p99_quiet_us=800, ack_p99_fed_us=1_000)
+
+
+def test_the_road_to_a_fix_venue_is_told_against_a_bare_one_or_why_not() -> None:
+    rounds = [FixRound(1_000, 300), FixRound(1_000, 500), FixRound(2_000, 800)]
+    assert fix_line(rounds) == {"fix_ratio": 0.4}
+    assert "0.4 (0.3 .. 0.5)" in fix_table(rounds)
+    assert fix_line([]) == {}
+    assert "left out" in fix_table([])
 
 
 async def test_small_run_ends_with_the_promised_line() -> None:
