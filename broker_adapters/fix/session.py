@@ -284,14 +284,17 @@ class VenueSession(fix.Application):
     def fromAdmin(self, message: fix.Message, _: fix.SessionID) -> None:
         """Rejects, and the answer that shows that both sides are level."""
         kind = message.getHeader().getField(Tag.MSG_TYPE)
-        if kind == MsgType.REJECT:
+        is_about_logon = kind in (MsgType.LOGON, MsgType.LOGOUT) or _refused_type(message) == MsgType.LOGON
+        if kind == MsgType.REJECT and not is_about_logon:
             self._put_heard(message)
         elif kind == MsgType.HEARTBEAT and message.isSetField(Tag.TEST_REQ_ID):
             if message.getField(Tag.TEST_REQ_ID) == _LEVEL and not self._is_level:
                 self._is_level = True
                 self.put(Level())
-        elif kind == MsgType.LOGON or (kind == MsgType.LOGOUT and message.isSetField(Tag.TEXT)):
-            text = message.getField(Tag.TEXT) if message.isSetField(Tag.TEXT) else ""
+        elif is_about_logon and message.isSetField(Tag.TEXT):
+            text = message.getField(Tag.TEXT)
+            if self._credentials.password:  # some repeat what they refuse
+                text = text.replace(self._credentials.password, "***")
             _log.info("venue_said", msg_type=kind, text=text)
 
     @_guarded
@@ -312,6 +315,10 @@ class VenueSession(fix.Application):
     def _ref_of(self, seq_num: str) -> str:
         awaiting = list(self._awaiting.items())  # the loop's thread adds to it
         return next((ref for ref, found in awaiting if str(found.seq_num) == seq_num), "")
+
+
+def _refused_type(message: fix.Message) -> str:
+    return message.getField(Tag.REF_MSG_TYPE) if message.isSetField(Tag.REF_MSG_TYPE) else ""
 
 
 def _encoded(begin_string: str, message: FixMessage) -> fix.Message:

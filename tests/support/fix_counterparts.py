@@ -115,13 +115,15 @@ class Counterpart:
         return "\n".join([*lines, ""])
 
 
-def broker_order(order_ref: str, *, qty: str, limit: str, side: Side.ValueType = SIDE_BUY) -> BrokerRequest:
+def broker_order(
+    order_ref: str, *, qty: str, limit: str, side: Side.ValueType = SIDE_BUY, account: str = "main"
+) -> BrokerRequest:
     """An order for the day, as an EMS asks an adapter."""
     return BrokerRequest(
         order=NewOrder(
             order_ref=order_ref,
             request_ref=order_ref,
-            account="main",
+            account=account,
             symbol=SYMBOL,
             side=side,
             order_qty=qty,
@@ -147,10 +149,11 @@ def executor(folder: Path, *clients: str) -> Counterpart:
     return Counterpart("executor", "FIX.4.4", folder, clients)
 
 
-def fix_adapter(folder: Path, port: int, client: str, profile: str, **settings: str) -> Subprocess:
-    """An adapter in a process of its own, not started; `settings` by variable, without the prefix."""
+def fix_adapter(folder: Path, port: int, client: str, profile: str, fault: str = "", **settings: str) -> Subprocess:
+    """An adapter in a process of its own, not started; `settings` by variable, without the prefix. With a `fault` it is
+    one of `chaos.fix_planted`."""
     return Subprocess(
-        "broker_adapters.fix",
+        "chaos.fix_planted" if fault else "broker_adapters.fix",
         "PITLINE_FIX_",
         {
             "DATA_DIR": str(folder),
@@ -166,4 +169,5 @@ def fix_adapter(folder: Path, port: int, client: str, profile: str, **settings: 
             **settings,
         },
         folder.with_suffix(".log"),
+        [fault] if fault else (),
     )

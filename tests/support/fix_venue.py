@@ -63,6 +63,11 @@ class FixVenue:
         """No other message came with PossDupFlag."""
         return self._repeated.empty()
 
+    def hangs_up(self) -> None:
+        """The line is lost; who calls again is heard."""
+        assert self._writer is not None, "nobody has logged on"
+        self._writer.close()
+
     def says(self, msg_type: str, *fields: tuple[int, str]) -> None:
         """Send a message."""
         assert self._writer is not None, "nobody has logged on"
@@ -93,8 +98,10 @@ class FixVenue:
                 self.says("A", (98, "0"), (108, message.get(108)))
             case "1":
                 self.says("0", (112, message.get(112)))
-            case "2":
-                self.says("4", (43, "Y"), (123, "Y"), (36, str(self._seq_num + 1)))
+            case "2":  # nothing is said again: all of it is passed over
+                next_seq_num, self._seq_num = self._seq_num + 1, int(message.get(7)) - 1
+                self.says("4", (43, "Y"), (123, "Y"), (36, str(next_seq_num)))
+                self._seq_num = next_seq_num - 1
             case "5":
                 self.says("5")
             case kind if kind in _SESSION_TYPES:

@@ -106,6 +106,75 @@ async def test_a_fill_after_the_end_is_told(table: Table) -> None:
     assert (await ems.hears("fill")).fill.fill.signed_qty == "4"
 
 
+async def test_a_fill_of_what_ended_before_a_restart_is_told(table: Table) -> None:
+    venue, ems = table.venue, table.ems
+    await ems.says(broker_order("R1", qty="10", limit="100"))
+    order = await venue.hears("D")
+    venue.reports(order, "4", "4")
+    canceled = await ems.hears("ack") and await ems.hears("canceled")
+    await table.adapter.kill()
+    await table.adapter.start()
+    async with BrokerDialog(table.adapter.address) as again:
+        await again.hello(epoch=2, last_broker_seq=canceled.broker_seq)
+        await again.recovered()
+        venue.reports(order, "F", "1", (17, "LATE"), (32, "4"), (31, "100"), (14, "4"))
+        fill = (await again.hears("fill")).fill
+        assert (fill.order_ref, fill.account, fill.fill.signed_qty) == ("R1", "main", "4")
+
+
+async def test_two_accounts_trade_through_one_session(table: Table) -> None:
+    venue, ems = table.venue, table.ems
+    await ems.says(broker_order("R1", qty="10", limit="100"))
+    await ems.says(broker_order("R2", qty="10", limit="100", side=SIDE_SELL, account="alt"))
+    first, second = await venue.hears("D"), await venue.hears("D")
+    assert [(order.get(11), order.get(1)) for order in (first, second)] == [("R1", "A-1"), ("R2", "A-2")]
+    venue.reports(second, "F", "2", (32, "10"), (31, "100"), (14, "10"))
+    await ems.hears("ack")
+    filled = (await ems.hears("fill")).fill
+    assert (filled.order_ref, filled.account, filled.fill.signed_qty) == ("R2", "alt", "-10")
+    venue.reports(first, "F", "2", (32, "10"), (31, "100"), (14, "10"))
+    await ems.hears("ack")
+    filled = (await ems.hears("fill")).fill
+    assert (filled.order_ref, filled.account, filled.fill.signed_qty) == ("R1", "main", "10")
+
+
+async def test_an_order_placed_elsewhere_is_told_again_after_a_restart(table: Table) -> None:
+    venue, ems = table.venue, table.ems
+    terms = [(1, "A-2"), (11, "by-phone"), (55, "X"), (54, "1"), (38, "5"), (40, "2"), (44, "99"), (37, "O-9")]
+    venue.says("8", *terms, (17, "P1"), (150, "0"), (39, "0"), (14, "0"), (151, "5"), (6, "0"))
+    told = await ems.hears("external_order")
+    await table.adapter.kill()
+    await table.adapter.start()
+    async with BrokerDialog(table.adapter.address) as again:
+        await again.hello(epoch=2, last_broker_seq=told.broker_seq)
+        (external,) = [each.external_order for each in await again.recovered() if each.HasField("external_order")]
+        assert (external.order_ref, external.account) == (told.external_order.order_ref, "alt")
+        venue.says(
+            "8", *terms, (17, "P2"), (150, "F"), (39, "2"), (32, "5"), (31, "99"), (14, "5"), (151, "0"), (6, "99")
+        )
+        assert (await again.hears("fill")).fill.order_ref == external.order_ref
+
+
+async def test_a_session_that_breaks_ends_the_program_and_a_restart_goes_on(table: Table, tmp_path: Path) -> None:
+    venue, ems = table.venue, table.ems
+    await ems.says(broker_order("R1", qty="10", limit="100"))
+    order = await venue.hears("D")
+    venue.reports(order, "0", "0", (151, "10"))
+    acked = await ems.hears("ack")
+    kept = next((tmp_path / "adapter" / "session").glob("*.session"))
+    content = kept.read_bytes()
+    kept.unlink()
+    venue.hangs_up()
+    assert await table.adapter.exit_code() != 0
+    kept.write_bytes(content)
+    await table.adapter.start()
+    async with BrokerDialog(table.adapter.address) as again:
+        await again.hello(epoch=2, last_broker_seq=acked.broker_seq, open_refs=["R1"])
+        await again.recovered()
+        venue.reports(order, "F", "2", (32, "10"), (31, "100"), (14, "10"))
+        assert (await again.hears("fill")).fill.fill.signed_qty == "10"
+
+
 async def test_an_order_placed_elsewhere_is_told_filled_and_canceled(table: Table) -> None:
     venue, ems = table.venue, table.ems
     terms = [(1, "A-2"), (11, "by-phone"), (55, "X"), (54, "1"), (38, "5"), (40, "2"), (44, "99"), (37, "O-9")]

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pitline.broker.v1.event_pb2 import Link
 from support import fix_counterparts
 from support.broker_dialog import BrokerDialog
 from support.fix_counterparts import executor, fix_adapter
+from support.fix_venue import CLIENT, FixVenue
 
 fix_counterparts.needed()
 
@@ -81,6 +83,29 @@ async def test_the_password_is_in_the_logon_and_in_no_file_of_ours(
     assert any(path.suffix == ".body" for path in ours)
     assert [path.name for path in ours if SECRET.encode() in path.read_bytes()] == []
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "one").iterdir()} == {0}
+
+
+async def test_a_venue_that_repeats_the_password_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_PASSWORD", SECRET)
+    settings = {"SESSION__USERNAME": "me", "SESSION__PASSWORD_VARIABLE": "BROKER_PASSWORD"}
+    async with FixVenue() as venue:
+        one = fix_adapter(tmp_path / "one", venue.port, CLIENT, "generic", **settings)
+        try:
+            await one.start()
+            venue.says("3", (45, "1"), (372, "A"), (58, f"rejected: {SECRET}"))
+            venue.says("5", (58, f"{SECRET} is wrong"))
+            async with BrokerDialog(one.address) as ems:
+                await ems.hello()
+                while (await ems.hears_anything()).link.state != Link.STATE_DOWN:
+                    pass
+        finally:
+            await one.discard()
+    told = (tmp_path / "one.log").read_text()
+    assert SECRET not in told
+    assert "rejected: ***" in told
+    assert "*** is wrong" in told
 
 
 async def test_who_starts_it_is_told_what_it_trades(tmp_path: Path) -> None:

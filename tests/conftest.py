@@ -1,0 +1,7 @@
+"""What holds for every test: set before anything imports gRPC."""
+
+import os
+
+# Tests start processes while channels are open, and gRPC's own care for forks has let some of them die before they were
+# programs. Nobody here goes on using gRPC in a forked copy.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
