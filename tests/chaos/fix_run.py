@@ -89,11 +89,13 @@ class Load:
             self.submitted.append(name)
 
 
-async def run(folder: Path, seed: int, kills: int) -> Verdict:
-    """One run, everything in `folder`."""
+async def run(folder: Path, seed: int, kills: int, fault: str = "") -> Verdict:
+    """One run, everything in `folder`; with a fault of `chaos.fix_planted` in the adapters."""
     chance, verdict = random.Random(seed), Verdict()
     book = ordermatch(folder / "book", *(name.upper() for name in ACCOUNTS))
-    adapters = {name: fix_adapter(folder / name, book.port, name.upper(), "ordermatch") for name in ACCOUNTS}
+    adapters = {
+        name: fix_adapter(folder / name, book.port, name.upper(), "ordermatch", fault=fault) for name in ACCOUNTS
+    }
     ems = Subprocess(
         "ems_service",
         "PITLINE_EMS_",
@@ -232,10 +234,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="adapters to be killed (default 20)")
     parser.add_argument("--seed", type=int, default=1, help="of what is asked, and when is killed (default 1)")
     parser.add_argument("--keep", action="store_true", help="keep the folder in any case")
+    parser.add_argument("--plant", metavar="FAULT", default="", help="adapters with a fault that must be found")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="pitline-chaos-fix-"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        verdict = runner.run(run(folder, asked.seed, asked.kills))
+        verdict = runner.run(run(folder, asked.seed, asked.kills, asked.plant))
     print("\n".join(f"VIOLATION {text}" for text in verdict.violations[:50]))
     left = ", ".join(f"{count} {stage}" for stage, count in sorted(verdict.left_open.items())) or "none"
     print(

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -79,10 +79,13 @@ class InProcess:
 
 
 class Subprocess:
-    """A server as `python -m MODULE`, its settings in the environment; what it logs is in `log`."""
+    """A server as `python -m MODULE ARGUMENTS`, its settings in the environment; what it logs is in `log`."""
 
-    def __init__(self, module: str, prefix: str, settings: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, module: str, prefix: str, settings: Mapping[str, str], log: Path, arguments: Sequence[str] = ()
+    ) -> None:
         self._module = module
+        self._arguments = arguments
         self._port = free_port()
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PITLINE_")},
@@ -114,7 +117,7 @@ class Subprocess:
         assert self._program is None, "started already"
         with self._log.open("ab") as log:
             self._program = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", self._module, env=self._environment, stdout=log, stderr=log
+                sys.executable, "-m", self._module, *self._arguments, env=self._environment, stdout=log, stderr=log
             )
         serving = asyncio.create_task(health(self.address))
         ended = asyncio.create_task(self._program.wait())
