@@ -20,7 +20,7 @@ FROM python:3.11-slim-bookworm AS quickfix
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends g++ python3-dev >/dev/null
 COPY constraints.txt ./
 RUN python -m venv /opt/building \
- && /opt/building/bin/pip wheel --quiet --no-deps --wheel-dir /wheels "$(grep '^quickfix==' constraints.txt)"
+ && /opt/building/bin/pip wheel --quiet --use-pep517 --no-deps --wheel-dir /wheels "$(grep '^quickfix==' constraints.txt)"
 
 FROM build AS build-fix
 COPY --from=quickfix /wheels /wheels
