@@ -62,7 +62,7 @@ async def test_those_of_a_symbol_are_canceled_and_the_others_stay(on_sim: SimSta
         (OrderSelection(tags={"plan": "dip"}), {"a-1"}),
         (OrderSelection(execution=EXECUTION_DARK), {"a-3"}),
         (OrderSelection(accounts=["sim.main"], side=SIDE_BUY), {"a-1", "a-3", "b-1"}),
-        (OrderSelection(accounts=["sim.other"]), set()),
+        (OrderSelection(accounts=["sim.other"]), set[str]()),
     ],
 )
 async def test_those_that_match_every_filter_are_canceled(
