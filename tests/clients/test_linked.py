@@ -109,6 +109,17 @@ async def test_oco_leaves_both_in_place_and_what_cannot_be_linked_is_refused(sta
     assert ran.exit_code == 0
     statuses = [line["order"]["state"]["status"] for line in ran.lines if "order" in line]
     assert statuses == ["ORDER_STATUS_WORKING", "ORDER_STATUS_DARK"]
+    slip = await pitline(stack.ems.address, *order[:4], "--profit", "80", *order[6:])
+    assert (slip.exit_code, "is not above" in slip.err) == (2, True)
     refused = await pitline(stack.ems.address, *order[:4], "--profit", "110.001", *order[6:])
     assert (refused.exit_code, refused.out) == (3, "")
     assert "TICK_SIZE" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("side", "profit", "stop"), [("sell", "95", "95"), ("sell", "90", "105"), ("buy", "110", "100")]
+)
+def test_exits_that_would_both_go_at_once_are_refused(side: str, profit: str, stop: str) -> None:
+    of = {"sell": SIDE_SELL, "buy": SIDE_BUY}[side]
+    with pytest.raises(ValueError, match=f"a profit of {profit} is not "):
+        exits(of, "X-USD", 1, account="paper.main", profit_px=profit, stop_px=stop)

@@ -1,7 +1,8 @@
 """`bracket` and `oco`: orders that are linked by the EMS, by a single call, followed on a watch. Never attends."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Annotated
 
@@ -79,7 +80,8 @@ def bracket(
     entry = order_terms(
         _SIDES[side], symbol, qty, account="", limit_px=limit, dark=dark, time_in_force=time_in_force(tif)
     )
-    orders = bracket_orders(entry, profit_px=profit, stop_px=stop)
+    with _in_words():
+        orders = bracket_orders(entry, profit_px=profit, stop_px=stop)
     what = f"bracket, profit {to_wire(profit, 'profit')}, stop {to_wire(stop, 'stop')}:"
     _submit(context, what, BRACKET, orders, account, group_id, wait, timeout)
 
@@ -97,9 +99,19 @@ def oco(
     timeout: Timeout = 30,
 ) -> None:
     """Two exits of a position, at --profit and at --stop: what one fills is taken from the other."""
-    orders = exits(_SIDES[side], symbol, qty, account="", profit_px=profit, stop_px=stop)
+    with _in_words():
+        orders = exits(_SIDES[side], symbol, qty, account="", profit_px=profit, stop_px=stop)
     what = f"one or the other, stop {to_wire(stop, 'stop')}:"
     _submit(context, what, ONE_CANCELS_OTHER, orders, account, group_id, wait, timeout)
+
+
+@contextmanager
+def _in_words() -> Generator[None]:
+    """Exits that contradict each other are a mistake of who typed them."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--profit', '--stop'") from error
 
 
 def _submit(

@@ -1,6 +1,7 @@
 """Orders that hang together, from plain arguments: what `Client.submit_group` and `Caller.submit_orders` take. Pure."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from pitline.ems.v1.command_pb2 import (
@@ -13,7 +14,7 @@ from pitline.ems.v1.command_pb2 import (
     SubmitGroup,
 )
 from pitline.types.v1.order_pb2 import SIDE_BUY, SIDE_SELL, OrderTerms, Side
-from pitline_client.numbers import Number
+from pitline_client.numbers import Number, to_wire
 from pitline_client.terms import GTC, order_terms
 
 BASKET: Final = GROUP_LINK_BASKET
@@ -26,7 +27,15 @@ def exits(
     side: Side.ValueType, symbol: str, order_qty: Number, *, account: str, profit_px: Number, stop_px: Number
 ) -> list[OrderTerms]:
     """The orders of a ONE_CANCELS_OTHER that ends a position: a limit order that takes the profit, and a stop that
-    bounds the loss. They are GTC: what protects a position must not end before it does."""
+    bounds the loss. They are GTC: what protects a position must not end before it does.
+
+    Raises ValueError where the profit is no better than the stop: wherever the price is, one of them would be executed
+    at once, or both.
+    """
+    profit, stop = Decimal(to_wire(profit_px, "profit_px")), Decimal(to_wire(stop_px, "stop_px"))
+    if not (profit > stop if side == SIDE_SELL else profit < stop):
+        where = "above" if side == SIDE_SELL else "below"
+        raise ValueError(f"a profit of {profit:f} is not {where} the stop of {stop:f}")
     return [
         order_terms(side, symbol, order_qty, account=account, limit_px=profit_px, time_in_force=GTC),
         order_terms(side, symbol, order_qty, account=account, stop_px=stop_px, time_in_force=GTC),
