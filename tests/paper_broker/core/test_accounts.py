@@ -12,7 +12,7 @@ from paper_broker.core.events import Filled
 from paper_broker.core.instruments import Listing
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
 NO_FEES = FeeRates(Decimal(0), Decimal(0))
 ONE = Listing("X-USD", "X", "X", "USD", tick_size=Decimal(1), lot_size=Decimal(1))

@@ -11,7 +11,7 @@ from paper_broker.core.feed import LevelsSet, Printed, Side, TopSet
 from paper_broker.core.matching import matches
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
 
 @dataclass

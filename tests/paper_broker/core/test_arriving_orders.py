@@ -7,7 +7,7 @@ import pytest
 from paper_broker.core.feed import Side
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
 
 def test_taker_walks_the_levels_each_at_its_price_and_the_rest_rests(floor: "Floor") -> None:

@@ -7,7 +7,7 @@ import pytest
 from paper_broker.core.feed import Side
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
 SECOND_NS = 1_000_000_000
 

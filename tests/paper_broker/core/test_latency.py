@@ -14,7 +14,7 @@ from paper_broker.core.venue import Ask
 from paper_broker.latency import Latency, Span
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
     NewFloor = Callable[..., Floor]
 

@@ -10,7 +10,7 @@ import pytest
 from paper_broker.core.commands import Modify
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
 
 def two_resting(floor: "Floor") -> None:

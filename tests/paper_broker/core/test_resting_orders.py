@@ -7,7 +7,7 @@ import pytest
 from paper_broker.core.feed import Side
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
 
 def test_ask_above_a_resting_buy_fills_nothing(floor: "Floor") -> None:

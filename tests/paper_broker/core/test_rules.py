@@ -16,7 +16,7 @@ from paper_broker.core.hours import TradingHours
 from paper_broker.core.rules import Rules
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
     NewFloor = Callable[..., Floor]
 

@@ -8,7 +8,7 @@ from paper_broker.core.hours import NEVER
 from paper_broker.core.instruments import DayEnd
 
 if TYPE_CHECKING:
-    from conftest import Floor
+    from support.trading_floor import Floor
 
 HOUR_NS = 3600 * 1_000_000_000
 
