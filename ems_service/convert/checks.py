@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ems_service.convert.scalars import member, time_ns
+from ems_service.convert.scalars import LAST_SECOND, member, time_ns
 from ems_service.limits import (
     CHECKED_MAX,
     FILTER_MAX,
@@ -31,7 +31,6 @@ from pitline_rpc.status import Refused
 
 Enum = TypeVar("Enum", bound=IntEnum)
 
-_LAST_SECOND = 253_402_300_799
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _SYMBOL = re.compile(r"[A-Za-z0-9./_-]{1,32}", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,32}\.[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -127,7 +126,7 @@ def below(number: Decimal, bound: int, field: str) -> Decimal:
 
 def a_time(value: Timestamp, field: str) -> int:
     """A moment between 1970 and 9999, nanoseconds since 1970."""
-    if not 0 <= value.seconds <= _LAST_SECOND or not 0 <= value.nanos < 1_000_000_000:
+    if not 0 <= value.seconds <= LAST_SECOND or not 0 <= value.nanos < 1_000_000_000:
         text = f"{field} is {value.seconds} s and {value.nanos} ns since 1970, not within 1970 to 9999"
         raise malformed(reason_pb2.REASON_OUT_OF_RANGE, field, text)
     return time_ns(value)

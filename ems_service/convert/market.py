@@ -2,11 +2,18 @@
 
 from decimal import Decimal
 
-from ems_service.convert.scalars import positive_or_none, set_time
+from ems_service.convert.scalars import LAST_SECOND, NANOSECONDS, positive_or_none, set_time
 from ems_service.core.bars import Bar
 from pitline.types.v1 import market_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.decimals import canonical
+
+
+def without_bad_time(update: market_pb2.MarketUpdate) -> None:
+    """Take off a market's time that is none, before 1970 or after 9999: whoever reads on would stumble over it."""
+    time = update.market_time
+    if not (0 <= time.seconds <= LAST_SECOND and 0 <= time.nanos < NANOSECONDS):
+        update.ClearField("market_time")
 
 
 def traded(update: market_pb2.MarketUpdate) -> tuple[Decimal, Decimal] | None:

@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 NANOSECONDS = 1_000_000_000
 
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, s since 1970: the latest time that a Timestamp may tell."""
+
 
 class Refilled(Generic[T]):
     """What is filled again and again, at half the cost of making one, and made anew now and then: a protobuf message

@@ -9,13 +9,14 @@ from there on every change.
 from collections.abc import Iterator
 from typing import Protocol
 
-from ems_service.convert.market import BookCuts
+from ems_service.convert.market import BookCuts, without_bad_time
 from ems_service.feeds.bars import MarketBars
 from ems_service.feeds.tap import FEED_STATE, Burst, Kind, Tap, Wants
 from ems_service.limits import FEED_STALE_SECONDS
 from pitline.types.v1 import instrument_pb2, market_pb2
 
 _DOWN, _FRESH, _STALE = market_pb2.FEED_STATE_DOWN, market_pb2.FEED_STATE_FRESH, market_pb2.FEED_STATE_STALE
+_STATES = (_DOWN, _FRESH, _STALE, market_pb2.FEED_STATE_HALTED)
 
 
 class Watcher(Protocol):
@@ -128,8 +129,9 @@ class Topic:
         self.heard_s = now_s
         self.updates += 1
         kind = update.WhichOneof("change")
-        if kind is None or kind == "bar":
+        if kind is None or kind == "bar" or (kind == "feed_state" and update.feed_state not in _STATES):
             return  # of a later version of the contract, or what is built here
+        without_bad_time(update)
         if kind == "feed_state":
             self._turn(update.feed_state, now_ns)
             return

@@ -13,6 +13,7 @@ from pitline.types.v1.market_pb2 import (
     FEED_STATE_DOWN,
     FEED_STATE_FRESH,
     FEED_STATE_HALTED,
+    Bar,
     Book,
     BookLevel,
     FeedState,
@@ -144,6 +145,26 @@ async def test_what_the_broker_says_again_is_not_passed_on() -> None:
     desk.says(fresh(), quote("99", "100", stood=True), trade("100", stood=True))
     desk.says(trade("100"))  # the same once more, and it happened
     assert await listener.heard() == ["DOWN (stood)", "FRESH", "99|100", "traded 1 @ 100", "traded 1 @ 100"]
+
+
+async def test_what_nobody_could_read_is_not_passed_on() -> None:
+    desk = Desk()
+    listener = desk.joins(Wants(trades=True, bars=frozenset({10})))
+    of_the_broker = MarketUpdate(bar=Bar(interval_seconds=10, complete=True))
+    unknown = MarketUpdate()
+    unknown.MergeFromString(b"\x48\x63")  # feed_state 99
+    desk.says(fresh(), of_the_broker, unknown, trade("100", second=10))
+    for seconds, nanos in ((2**62, 0), (-1, 0), (20, -1)):
+        odd = trade("101")
+        odd.market_time.seconds, odd.market_time.nanos = seconds, nanos
+        desk.says(odd)
+        assert not odd.HasField("market_time")
+    desk.says(trade("102", second=20))
+    assert await listener.heard() == [
+        "DOWN (stood)", "FRESH", "traded 1 @ 100", "bar 10+10: 100 100 100 100, 1 in 1, after a gap",
+        "traded 1 @ 101", "traded 1 @ 101", "traded 1 @ 101", "traded 1 @ 102",
+        "bar 10+10: 100 100 100 100, 1 in 1, after a gap, complete", "bar 20+10: 102 102 102 102, 1 in 1",
+    ]  # fmt: skip
 
 
 async def test_silent_market_is_stale_until_it_says_something() -> None:
