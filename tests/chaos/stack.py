@@ -46,8 +46,10 @@ QUIET = "quiet"
 """A file in the folder of a run: nothing new is to be asked for."""
 
 _QUOTE_SECONDS = 0.15
-_LAST_QTY = 1_000
-"""Displayed at the end: whatever that fills is filled at once."""
+_SIZES, _LAST_SIZES = (3, 20), (1_000, 2_000)
+"""Displayed, and at the end, where all that is reached is to be filled at once. They vary: a quote that is told again
+unchanged is no sign of life.
+"""
 
 _ASK_SECONDS_MAX = 0.5
 
@@ -157,6 +159,7 @@ async def _move_market(address: str, seed: int, is_quiet: Callable[[], bool]) ->
     chance, market = random.Random(seed), ScriptedMarket(address)
     try:
         while True:
+            sizes = _LAST_SIZES if is_quiet() else _SIZES
             for symbol in SYMBOLS:
                 bid = LAST_BID if is_quiet() else MIDDLE + Decimal(chance.randint(-60, 50)) / 100
                 with contextlib.suppress(grpc.aio.AioRpcError):
@@ -166,8 +169,8 @@ async def _move_market(address: str, seed: int, is_quiet: Callable[[], bool]) ->
                         symbol,
                         bid=str(bid),
                         ask=str(bid + SPREAD),
-                        bid_qty=str(_LAST_QTY if is_quiet() else chance.randint(3, 20)),
-                        ask_qty=str(_LAST_QTY if is_quiet() else chance.randint(3, 20)),
+                        bid_qty=str(chance.randint(*sizes)),
+                        ask_qty=str(chance.randint(*sizes)),
                     )
             await asyncio.sleep(_QUOTE_SECONDS)
     finally:
