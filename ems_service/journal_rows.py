@@ -138,13 +138,15 @@ class Reader:
         """The records of a row."""
         _, headers, public, private, _ = row
         names = self._names
+        known = len(names)
         public_at = private_at = 0
         fields: tuple[int, ...]
         for fields in HEADER.iter_unpack(headers):
             seq, time_ns, broker_seq, kind, outstanding, account, owner, symbol, principal, broker, *sizes = fields
             public_bytes, private_bytes = sizes
-            if max(fields[5:10]) >= len(names):
+            if account >= known or owner >= known or symbol >= known or principal >= known or broker >= known:
                 self._learn()
+                known = len(names)
             yield Record(
                 seq,
                 time_ns,

@@ -251,18 +251,17 @@ def state(
     message: order_pb2.OrderState, changes: Outstanding, modify_sent: Terms | None, modify_stashed: Terms | None
 ) -> OrderState:
     """Read a state. `changes` says which of the terms given are still asked for."""
-    where = (
-        _STATUSES[message.status],
-        number(message.order_qty),
-        number(message.cum_qty),
-        number(message.leaves_qty),
-        number_or_none(message.avg_px),
-        _DOUBTS[message.in_doubt],
-    )
+    status, order_qty, cum_qty = _STATUSES[message.status], number(message.order_qty), number(message.cum_qty)
+    leaves_qty, avg_px, in_doubt = number(message.leaves_qty), number_or_none(message.avg_px), _DOUBTS[message.in_doubt]
     if not changes:  # nearly always
-        return OrderState(*where, CancelStage.NONE, None, None)
+        return OrderState(status, order_qty, cum_qty, leaves_qty, avg_px, in_doubt, CancelStage.NONE, None, None)
     return OrderState(
-        *where,
+        status,
+        order_qty,
+        cum_qty,
+        leaves_qty,
+        avg_px,
+        in_doubt,
         CancelStage(changes & (Outstanding.CANCEL_STASHED | Outstanding.CANCEL_SENT)),
         modify_sent if Outstanding.MODIFY_SENT in changes else None,
         modify_stashed if Outstanding.MODIFY_STASHED in changes else None,
