@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ems_service.convert.group import tally
-from ems_service.convert.order import NOTHING, Outstanding, execution, position, state, terms
+from ems_service.convert.order import Outstanding, execution, position, state, terms
 from ems_service.convert.scalars import money, number, number_or_none, time_ns
 from ems_service.core import events
 from ems_service.core.events import Event
@@ -72,16 +72,18 @@ def _order_event(
 ) -> Event:
     if arm not in _FIRST or message.order_id in known.orders:
         order = known.order(message.order_id)
-    elif arm == "external_order":
-        order = _external_order(change.order, state(message.state, NOTHING, None, None))
+        before = order.state
+        sent = terms(change.terms) if arm == "modify_requested" else before.modify_sent
+        stashed = terms(change.terms) if arm == "modify_stashed" else before.modify_stashed
+        after = state(message.state, changes, sent, stashed)
     else:
-        order = _new_order(head, message, change, known)
-        if arm == "order_routed" and not order.parent_order_id:
-            order.parent_order_id = change.parent_order_id  # of a child with route BEST, which is in no group
-    before = order.state
-    sent = terms(change.terms) if arm == "modify_requested" else before.modify_sent
-    stashed = terms(change.terms) if arm == "modify_stashed" else before.modify_stashed
-    after = state(message.state, changes, sent, stashed)
+        after = state(message.state, changes, None, None)
+        if arm == "external_order":
+            order = _external_order(change.order, after)
+        else:
+            order = _new_order(head, message, change, after, known)
+            if arm == "order_routed" and not order.parent_order_id:
+                order.parent_order_id = change.parent_order_id  # of a child with route BEST, which is in no group
     where = (*head, order, after)
     match arm:
         case "order_routed":
@@ -161,7 +163,7 @@ def _external_order(told: order_pb2.Order, after: OrderState) -> Order:
     )
 
 
-def _new_order(head: _Head, message: event_pb2.Event, change: Any, known: State) -> Order:
+def _new_order(head: _Head, message: event_pb2.Event, change: Any, after: OrderState, known: State) -> Order:
     order_number = int(message.order_id.rpartition("-")[2])
     _, event_time_ns, cause = head
     family = known.family_of.get(message.order_id)
@@ -175,7 +177,7 @@ def _new_order(head: _Head, message: event_pb2.Event, change: Any, known: State)
         message.client_order_id,
         terms(change.terms),
         event_time_ns,
-        state(message.state, NOTHING, None, None),
+        after,
         group_id="" if family is None else family.key[2],
         parent_order_id=parent_order_id,
     )
