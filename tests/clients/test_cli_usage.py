@@ -35,7 +35,7 @@ NOBODY = "127.0.0.1:1"
         ),
         (
             ["modify", "mine"],
-            "'--qty', '--limit', '--stop', '--trigger', '--live': at least one of them is required",
+            "'--qty', '--limit', '--stop', '--trail', '--trigger', '--live': at least one of them is required",
         ),
         (["modify", "mine", "--live", "--direction", "up"], "'--source', '--direction': only with --trigger"),
         (["buy", "BTC-USDT", "1", "--source", "bid"], "'--source', '--direction': only with --dark"),

@@ -171,7 +171,7 @@ async def test_halt_and_opening_are_told(stub: BrokerServiceStub, script: Script
 async def test_reader_that_does_not_read_is_ended_and_delays_nobody(
     stub: BrokerServiceStub, script: ScriptServiceStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paper_broker.quotes.QUOTES_BACKLOG_BYTES_MAX", 300_000)
+    monkeypatch.setattr("pitline_broker.servicer.QUOTES_BACKLOG_BYTES_MAX", 300_000)
     stalled = Reader(stub)
     await stalled.changes(Subscribe(symbol="X-USD"))
     assert await stalled.reads(1) == ["X-USD STALE"]

@@ -177,7 +177,7 @@ async def test_modify_below_what_is_filled_ends_the_order(ems: BrokerDialog, mar
 @pytest.mark.parametrize(
     ("terms", "reason", "words"),
     [
-        ({}, "REQUIRED", "order_qty and limit_px"),
+        ({}, "REQUIRED", "order_qty"),
         ({"order_qty": "x"}, "MALFORMED", "order_qty"),
         ({"limit_px": "0"}, "OUT_OF_RANGE", "limit_px"),
         ({"limit_px": "1.001"}, "TICK_SIZE", "0.01"),

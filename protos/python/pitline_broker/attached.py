@@ -5,12 +5,12 @@ that it missed, what stands, and then every event from there on, without a gap a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import grpc
 
-from pitline.broker.v1.request_pb2 import Hello
+from pitline.broker.v1.request_pb2 import BrokerRequest, Hello
 from pitline_broker.limits import (
     BACKLOG_BYTES_MAX,
     REPLAY_BACKLOG_BYTES,
@@ -50,7 +50,7 @@ class Session:
         self._held: list[bytes] | None = []
         self._held_bytes = 0
         self._silent_ticks: int | None = None
-        """Since the EMS said something; None until its first request."""
+        """Since the EMS said something; None until its first heartbeat."""
 
     def begin(self, recovery: Recovery) -> None:
         """The EMS is attached; what is put from now on comes after this."""
@@ -71,9 +71,10 @@ class Session:
             self._held.clear()
             self._held_bytes = 0
 
-    def heard(self) -> None:
-        """The EMS said something. Once it has, after its hello, it owes heartbeats."""
-        self._silent_ticks = 0
+    def heard(self, requests: Iterable[BrokerRequest]) -> None:
+        """The EMS said something. Once it has sent a heartbeat it owes them."""
+        if self._silent_ticks is not None or any(request.HasField("heartbeat") for request in requests):
+            self._silent_ticks = 0
 
     async def watch_silence(self) -> None:
         """End the stream of an EMS that is silent for too long: its line may be half open. By ticks, so that a time in

@@ -124,7 +124,7 @@ class BrokerServicer(Generic[RequestT]):
                 if rest:
                     await self._engine.ask(session, rest)
                 async for batch in requests:
-                    session.heard()
+                    session.heard(batch.requests)
                     await self._engine.ask(session, read_batch(batch, self._read))
         finally:
             session.gone = True
