@@ -209,7 +209,8 @@ COMMAND_ID_LENGTH_MAX = 64
 """Characters of a command_id that come back in a refusal, where it may be what is malformed. The rest is cut."""
 
 HEARTBEATS_MISSED_MAX = 3
-"""Intervals of silence after which a client that owes heartbeats counts as lost."""
+CLIENT_TICKS_PER_HEARTBEAT = 4
+"""Intervals of silence after which a client that owes heartbeats counts as lost, and looks in each of them."""
 
 GRACE_SECONDS_MAX = 3_600
 """Longest grace before a lost client's orders are canceled. Beyond it: refused."""

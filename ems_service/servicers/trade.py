@@ -14,11 +14,12 @@ from ems_service.convert.event import answer
 from ems_service.convert.group import cancel_group
 from ems_service.convert.submit_group import submit_group
 from ems_service.core.events import Decision, Event, GroupStatus, OrderEvent, Standing
-from ems_service.core.inputs import Cause, OnLoss, Submit, SubmitGroup
+from ems_service.core.inputs import Cancel, CancelGroup, Cause, Modify, OnLoss, Submit, SubmitGroup
 from ems_service.dark_feed import DarkFeed
 from ems_service.engine import Engine
 from ems_service.limits import (
     CLIENT_COMMANDS_WAITING_MAX,
+    CLIENT_TICKS_PER_HEARTBEAT,
     COMMAND_ID_LENGTH_MAX,
     COMMANDS_PER_MESSAGE_MAX,
     HEARTBEATS_MISSED_MAX,
@@ -61,6 +62,8 @@ class Trade:
         self._client_id = ""
         self._waiting = 0
         """Commands that wait for the engine."""
+        self._silent_ticks: int | None = None
+        """Since the client said something; None while that waits here."""
 
     async def run(self) -> None:
         """Until logout, or the end that the stream is given. Half-close is none: events keep coming."""
@@ -81,11 +84,13 @@ class Trade:
         with self._streams.attending((self._principal, self._client_id), stream):
             await begin(stream, opening.token, self._engine, self._publisher)
             async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._read(rest, stream, opening.heartbeat_seconds))
+                reading = tasks.create_task(self._read(rest, stream))
+                watching = tasks.create_task(self._watch_silence(reading, stream, opening.heartbeat_seconds))
                 try:
                     await stream.run(opening.heartbeat_seconds)
                 finally:
                     reading.cancel()
+                    watching.cancel()
 
     async def _opened(self) -> tuple[Opening, list[command_pb2.Command]]:
         """What the client asks for, and the commands that came with it. A malformed open is refused and may come
@@ -108,21 +113,33 @@ class Trade:
         text = "the requests ended before an open"
         raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text)
 
-    async def _read(self, commands: list[command_pb2.Command], stream: EventStream, heartbeat_seconds: int) -> None:
-        """Until half-close, after which nothing is owed. Heartbeats are, if they were asked for."""
+    async def _read(self, commands: list[command_pb2.Command], stream: EventStream) -> None:
+        """Until half-close."""
         await self._take_all(commands, stream)
-        silence_max = heartbeat_seconds * HEARTBEATS_MISSED_MAX or None
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(silence_max) as silence:
-                async for request in self._requests:
-                    await self._engine.room()
-                    await self._take_all(_commands(request), stream)
-                    if silence_max is not None:
-                        silence.reschedule(loop.time() + silence_max)
-        except TimeoutError:
-            text = f"no sign of life for {silence_max} s"
-            stream.end(grpc.StatusCode.UNAVAILABLE, reason_pb2.REASON_HEARTBEAT_MISSED, text)
+        self._silent_ticks = 0
+        async for request in self._requests:
+            self._silent_ticks = None
+            await self._engine.room()
+            await self._take_all(_commands(request), stream)
+            self._silent_ticks = 0
+
+    async def _watch_silence(self, reading: asyncio.Task[None], stream: EventStream, heartbeat_seconds: int) -> None:
+        """End the stream of a client that owes heartbeats, as one does that asked for some, and is silent for too long;
+        after half-close nothing is owed. By ticks, so that a time in which this process itself stood still counts as
+        one, and no time in which what the client said waits here.
+        """
+        ticks_max = HEARTBEATS_MISSED_MAX * CLIENT_TICKS_PER_HEARTBEAT
+        while heartbeat_seconds:
+            await asyncio.sleep(heartbeat_seconds / CLIENT_TICKS_PER_HEARTBEAT)
+            if reading.done():
+                return
+            if self._silent_ticks is None:
+                continue
+            self._silent_ticks += 1
+            if self._silent_ticks > ticks_max:
+                text = f"no sign of life for {heartbeat_seconds * HEARTBEATS_MISSED_MAX} s"
+                stream.end(grpc.StatusCode.UNAVAILABLE, reason_pb2.REASON_HEARTBEAT_MISSED, text)
+                return
 
     async def _take_all(self, commands: list[command_pb2.Command], stream: EventStream) -> None:
         for message in commands:
@@ -133,9 +150,10 @@ class Trade:
                 continue
             if dark is not None:
                 await self._dark_feed.first_prices(dark)
-                self._submit(dark, stream)
+                self._ask(dark, stream)
 
-    def _submit(self, given: Submit | SubmitGroup, stream: EventStream) -> None:
+    def _ask(self, given: Submit | SubmitGroup | Cancel | Modify | CancelGroup, stream: EventStream) -> None:
+        self._waiting += 1
         self._engine.put(given, lambda decision: self._answer(decision, stream))
 
     def _take(self, message: command_pb2.Command, stream: EventStream) -> Submit | SubmitGroup | None:
@@ -149,26 +167,18 @@ class Trade:
                 raise throttled(kind, "of this stream")
             case "submit":
                 given = command.submit(message.submit, cause)
-                self._waiting += 1
                 terms = given.terms
                 if terms.condition is not None or terms.is_stop or terms.routes_best:
                     return given
-                self._submit(given, stream)
+                self._ask(given, stream)
             case "submit_group":
-                group = submit_group(message.submit_group, cause)
-                self._waiting += 1
-                return group
+                return submit_group(message.submit_group, cause)
             case "cancel":
-                self._waiting += 1
-                self._engine.put(command.cancel(message.cancel, cause), lambda decision: self._answer(decision, stream))
+                self._ask(command.cancel(message.cancel, cause), stream)
             case "modify":
-                self._waiting += 1
-                self._engine.put(command.modify(message.modify, cause), lambda decision: self._answer(decision, stream))
+                self._ask(command.modify(message.modify, cause), stream)
             case "cancel_group":
-                self._waiting += 1
-                self._engine.put(
-                    cancel_group(message.cancel_group, cause), lambda decision: self._answer(decision, stream)
-                )
+                self._ask(cancel_group(message.cancel_group, cause), stream)
             case "ack_seq" | "heartbeat":
                 pass
             case "logout":

@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 
 from ems_service.servicers import budget, trade
-from pitline.ems.v1.command_pb2 import Cancel, Command, OrderKey, Submit
+from pitline.ems.v1.command_pb2 import Cancel, CancelGroup, Command, Modify, OrderKey, Submit
 from pitline.ems.v1.trading_service_pb2 import CancelOrderRequest, SubmitOrderRequest, SubmitOrderResponse
 from pitline.types.v1.order_pb2 import OrderTerms
 from pitline.types.v1.reason_pb2 import REASON_THROTTLED
@@ -38,6 +38,20 @@ async def test_a_flood_is_refused_with_a_retry_delay_and_cancels_are_taken(
         await a.sees("order_canceled", "a-1")
         a.send(Command(submit=submits[2]))  # the flood is over
         await a.sees("order_acked", "a-3")
+
+
+async def test_commands_that_are_malformed_take_nothing_of_a_streams_budget(
+    on_sim: SimStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trade, "CLIENT_COMMANDS_WAITING_MAX", 1)
+    async with on_sim.desk.client("A") as a:
+        await a.opened()
+        malformed = [Command(cancel=Cancel()), Command(modify=Modify()), Command(cancel_group=CancelGroup())]
+        for told in malformed:
+            a.send(told)
+            await a.sees("command_refused")
+        a.submit("a-1", buy("1", "X-USD", limit="100"))
+        await a.sees("order_acked", "a-1")
 
 
 async def test_a_flood_of_calls_is_refused_and_cancels_are_taken(

@@ -1,11 +1,12 @@
 """What becomes of a client's orders when its attendance ends: they stand, or are canceled after a grace."""
 
 import asyncio
+import time
 
 import grpc
 import pytest
 
-from ems_service.servicers import departures
+from ems_service.servicers import departures, trade
 from pitline.ems.v1.command_pb2 import (
     ON_DISCONNECT_CANCEL_MINE,
     ON_DISCONNECT_KEEP,
@@ -18,7 +19,7 @@ from pitline.ems.v1.trading_service_pb2 import ListOrdersRequest
 from pitline.types.v1.reason_pb2 import REASON_DISCONNECTED
 from support.dialog import Client, End
 from support.lines import lines
-from support.orders import buy
+from support.orders import buy, dark
 from support.stack import SimStack
 from support.waiting import eventually
 
@@ -191,3 +192,26 @@ async def test_who_owes_heartbeats_and_sends_them_attends(on_sim: SimStack) -> N
             a.send(Command(heartbeat=ClientHeartbeat()))
         assert (await on_sim.desk.status()).attending_clients == 1
         assert await on_sim.desk.open_orders() == ["a-2", "a-1"]
+
+
+async def test_who_is_heard_is_not_silent_while_its_orders_wait_for_a_price(
+    on_sim: SimStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trade, "HEARTBEATS_MISSED_MAX", 1)
+    async with attending(on_sim, on_disconnect=ON_DISCONNECT_CANCEL_MINE, heartbeat=1) as a:
+        await a.opened()
+        # No price comes that could give it its direction: beyond what is borne of silence it is judged without.
+        a.submit("a-1", dark(buy("1", "X-USD", limit="100"), "90"))
+        await a.sees("order_denied", "a-1")
+
+
+async def test_a_time_in_which_the_ems_stood_still_is_no_silence_of_its_clients(
+    on_sim: SimStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trade, "HEARTBEATS_MISSED_MAX", 1)
+    async with attending(on_sim, on_disconnect=ON_DISCONNECT_CANCEL_MINE, heartbeat=1) as a:
+        await with_orders(a)
+        time.sleep(1.5)  # noqa: ASYNC251 - the EMS runs in this loop
+        a.submit("a-3", buy("1", "X-USD", limit="100"))
+        await a.sees("order_acked", "a-3")
+        assert (await on_sim.desk.status()).attending_clients == 1
