@@ -135,6 +135,11 @@ class Engine:
         self.look(look, partial(_settle, seen))
         return await seen
 
+    async def read_for_client(self, look: Callable[[State], T]) -> T:
+        """The same once there is room: who reads in a flood waits as who commands does."""
+        await self.room()
+        return await self.read(look)
+
     @property
     def idle(self) -> bool:
         """Every input that was put is decided: what is compared with the state now comes after all of them."""
@@ -145,8 +150,11 @@ class Engine:
         return Quiet(self._state.dark.book(broker, symbol), self.market.prices_of(broker, symbol))
 
     async def room(self) -> None:
-        """Wait until the inbox has room. Clients' streams wait here before they read on; brokers' never do."""
-        await self._room.wait()
+        """Wait until the inbox has room. Clients' streams and calls wait here before they go on; brokers' never do. Of
+        many who wait, those go on whom there is room for.
+        """
+        while not self._room.is_set():
+            await self._room.wait()
 
     async def changed(self, of: str | GroupKey) -> None:
         """Wait for the next committed event of an order, by its order_id, or of a group."""

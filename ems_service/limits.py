@@ -33,8 +33,8 @@ COMMANDS_PER_MESSAGE_MAX = 4_096
 """Commands in one message: what fits the 4 MiB of a message. Beyond it the stream ends INVALID_ARGUMENT."""
 
 INBOX_MAX = 16_384
-"""Inputs that may wait for the engine, a fraction of a second of work. At it the streams of clients are not read;
-brokers' always are.
+"""Inputs that may wait for the engine, a fraction of a second of work. At it the streams of clients are not read, and
+their calls wait; brokers' streams are always read.
 """
 
 CLIENT_COMMANDS_WAITING_MAX = 8_192
@@ -127,6 +127,11 @@ THROTTLE_HZ_MAX = 1_000.0
 
 DEPTH_MAX = 1_000
 """Levels of a book per side that may be asked for. Beyond it: refused."""
+
+OPENING_WRITE_SECONDS_MAX = 10.0
+"""Time in which a client takes a message, 1 MiB at most, of a snapshot or of what it missed. Beyond it the client is
+cut off: while a stream begins nobody hears whether its client is there.
+"""
 
 REPLAY_BYTES_MAX = 1024 * 1024
 """Bytes of stored events that are read for one client at a time, so that a long catch-up holds nobody up."""
@@ -300,6 +305,6 @@ RETENTION_MIB_DEFAULT = 4_096
 """Size of the journal above which the oldest records go before their time."""
 
 ENCODE_MAX = 100
-"""Orders of a page or a snapshot that are encoded at a time, so that no order waits for more than a few
-milliseconds.
+"""Orders of a page, orders or positions of a snapshot, that are encoded at a time, so that no order waits for more than
+a few milliseconds.
 """

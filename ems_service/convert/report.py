@@ -67,7 +67,10 @@ def snapshot(orders: Iterable[Order], positions: Iterable[Position], seq: int, n
     coming = iter(orders)
     while part := _orders(islice(coming, ENCODE_MAX), now_ns):
         yield part
-    yield _positions(positions, seq, now_ns)
+    held = iter(positions)
+    while part := _positions(islice(held, ENCODE_MAX), now_ns):
+        yield part
+    yield [_complete(seq, now_ns)]
 
 
 def _orders(orders: Iterable[Order], now_ns: int) -> list[bytes]:
@@ -86,19 +89,21 @@ def _orders(orders: Iterable[Order], now_ns: int) -> list[bytes]:
     return framed
 
 
-def _positions(positions: Iterable[Position], seq: int, now_ns: int) -> list[bytes]:
-    """Positions, and the mark."""
+def _positions(positions: Iterable[Position], now_ns: int) -> list[bytes]:
     framed: list[bytes] = []
     for position in positions:
         message = event_pb2.Event(account=position.account)
         set_time(message.time, now_ns)
         set_position(message.snapshot_position.position, position)
         framed.append(frame(message.SerializeToString()))
+    return framed
+
+
+def _complete(seq: int, now_ns: int) -> bytes:
     message = event_pb2.Event()
     set_time(message.time, now_ns)
     message.snapshot_complete.seq = seq
-    framed.append(frame(message.SerializeToString()))
-    return framed
+    return frame(message.SerializeToString())
 
 
 def heartbeat(now_ns: int) -> bytes:

@@ -12,7 +12,7 @@ import grpc
 
 from ems_service.convert.report import closing, heartbeat
 from ems_service.engine import Clock
-from ems_service.limits import STREAM_BYTES_MAX
+from ems_service.limits import OPENING_WRITE_SECONDS_MAX, STREAM_BYTES_MAX
 from ems_service.publisher import PastRetention, Publisher, View
 from pitline.types.v1 import reason_pb2
 from pitline_rpc.batch import MESSAGE_BYTES_MAX, uint64_field
@@ -42,16 +42,24 @@ class EventStream:
 
     async def send(self, framed: Sequence[bytes], head_seq: int | None) -> None:
         """Write at once, before what is queued: snapshots and what was missed, in messages of a bounded size. None:
-        there is more before they speak up to a seq.
+        there is more before they speak up to a seq. Raises Refused when the client does not take it.
         """
         start = size = 0
         for index, item in enumerate(framed):
             size += len(item)
             if size >= MESSAGE_BYTES_MAX:
-                await self._write(b"".join(framed[start : index + 1]))
+                await self._taken(b"".join(framed[start : index + 1]))
                 start, size = index + 1, 0
         trailer = b"" if head_seq is None else uint64_field(HEAD_SEQ_FIELD, head_seq)
-        await self._write(b"".join((*framed[start:], trailer)))
+        await self._taken(b"".join((*framed[start:], trailer)))
+
+    async def _taken(self, message: bytes) -> None:
+        try:
+            async with asyncio.timeout(OPENING_WRITE_SECONDS_MAX):
+                await self._write(message)
+        except TimeoutError:
+            text = f"a message of the beginning was not taken within {OPENING_WRITE_SECONDS_MAX:g} s; open again"
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER", text) from None
 
     async def send_missed(self, after_seq: int) -> None:
         """Write what was published after a seq; what follows it is queued from then on."""

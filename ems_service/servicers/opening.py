@@ -38,7 +38,7 @@ async def check(view: View, path: str, engine: Engine) -> None:
     def unknown(state: State) -> list[str]:
         return sorted(account for account in view.accounts or () if state.broker_of(account) is None)
 
-    found = await engine.read(unknown)
+    found = await engine.read_for_client(unknown)
     if found:
         raise Refused(
             grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no account {found[0]}", field=f"{path}view.accounts"

@@ -58,7 +58,7 @@ class OrderPages:
             order = state.find(key, principal)
             return state.number_of_id(key.order_id) if order is None else report.order_message(order)
 
-        found = await self._engine.read(look)
+        found = await self._engine.read_for_client(look)
         if isinstance(found, order_pb2.Order):
             return found
         # It was not in memory: what is in the archive is how it stood then.
@@ -77,7 +77,9 @@ class OrderPages:
         page_bytes = 0
         for start in range(0, min(len(orders), wanted.size), ENCODE_MAX):
             some = orders[start : min(start + ENCODE_MAX, wanted.size)]
-            for number, message in await self._engine.read(lambda _, some=some: _encoded(some, wanted.open_only)):
+            for number, message in await self._engine.read_for_client(
+                lambda _, some=some: _encoded(some, wanted.open_only)
+            ):
                 page_bytes += message.ByteSize()
                 if page_bytes > PAGE_BYTES_MAX:
                     page.next_page_token = str(number + 1)
@@ -98,7 +100,7 @@ class OrderPages:
         def taken(orders: list[Order]) -> dict[int, Order]:
             return {order.number: order for order in orders if wanted.takes(order)}
 
-        found = taken(await self._engine.read(in_memory))
+        found = taken(await self._engine.read_for_client(in_memory))
         further = None
         if not wanted.open_only:
             filters = (wanted.client_ids, wanted.accounts, wanted.symbols)

@@ -139,7 +139,7 @@ class Trading(TradingServiceServicer):
         """A group of cancels."""
         group_id = an_id(request.group_id, "group_id")
         key = (PRINCIPAL, an_id(request.client_id, "client_id"), group_id)
-        status = await self._engine.read(lambda state: group_status(state, key))
+        status = await self._engine.read_for_client(lambda state: group_status(state, key))
         if status is None:
             text = f"no group {group_id} of {request.client_id}"
             raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_GROUP", text, field="group_id")
@@ -183,14 +183,16 @@ class Trading(TradingServiceServicer):
             ]
             return pb.ListPositionsResponse(positions=found)
 
-        found = await self._engine.read(look)
+        found = await self._engine.read_for_client(look)
         if isinstance(found, str):
             raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no account {found}", field="accounts")
         return found
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
         """Accounts, by name."""
-        return await self._engine.read(lambda state: pb.ListAccountsResponse(accounts=report.accounts(state)))
+        return await self._engine.read_for_client(
+            lambda state: pb.ListAccountsResponse(accounts=report.accounts(state))
+        )
 
 
 def _cause(

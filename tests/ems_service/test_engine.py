@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -411,6 +412,36 @@ async def test_clients_wait_for_room_and_brokers_never_do(desk: Desk, monkeypatc
         await waiting
     await desk.idle()
     assert [len(group) for group in desk.disk.groups] == [1, 4]
+
+
+async def test_in_a_flood_reads_of_clients_wait_and_no_more_go_on_than_there_is_room_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "INBOX_MAX", 2)
+    looks, look = [0], desk.engine.look
+
+    def counted(given: Callable[[State], Any], seen: Callable[[Any], None]) -> None:
+        looks[0] += 1
+        look(given, seen)
+
+    monkeypatch.setattr(desk.engine, "look", counted)
+    desk.disk.hold()
+    desk.submit("first")
+    await desk.held()
+    desk.submit("A")
+    desk.submit("B")
+    reading = [asyncio.create_task(desk.engine.read_for_client(lambda state: state.seq)) for _ in range(5)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert looks == [0]
+    most, woken = 0, 0
+    desk.disk.release()
+    while not all(task.done() for task in reading):
+        woken, before = looks[0], woken
+        most = max(most, woken - before)
+        await asyncio.sleep(0)
+    assert looks == [5]
+    assert most <= 2
 
 
 async def test_a_failed_commit_ends_the_engine_and_nothing_has_left(tmp_path: Path) -> None:

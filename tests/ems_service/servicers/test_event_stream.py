@@ -10,6 +10,7 @@ from ems_service.engine import Clock
 from ems_service.journal import Journal
 from ems_service.limits import STREAM_BYTES_MAX
 from ems_service.publisher import Publisher, View
+from ems_service.servicers import event_stream
 from ems_service.servicers.event_stream import EventStream
 from pitline.types.v1.reason_pb2 import REASON_HEARTBEAT_MISSED, REASON_SHUTTING_DOWN
 from pitline_rpc.status import Refused
@@ -45,6 +46,22 @@ async def test_a_reader_that_is_too_slow_is_cut_off_and_the_others_get_everythin
     assert not slow.ended_on_purpose
     assert isinstance(ended, Refused)
     assert [seq for message in taken for seq in seqs(message) if seq] == [1, 2, 3, 4, 5, 6, 7]
+    journal.close()
+
+
+async def test_a_client_that_does_not_take_its_snapshot_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "OPENING_WRITE_SECONDS_MAX", 0.01)
+    journal = Journal(tmp_path, "flush")
+
+    async def never_read(_: bytes) -> None:
+        await asyncio.Event().wait()
+
+    stream = EventStream(View("local", "alice"), never_read, Publisher(journal, 0), Clock())
+    with pytest.raises(Refused, match="SLOW_CONSUMER"):
+        await asyncio.wait_for(stream.send([b"snapshot"], None), 10)
+    assert not stream.ended_on_purpose
     journal.close()
 
 
