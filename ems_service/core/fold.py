@@ -260,14 +260,14 @@ def _cancel_stashed(state: State, event: CancelStashed) -> None:
 
 
 def _cancel_requested(state: State, event: CancelRequested) -> None:
-    event.order.cancels += 1
+    event.order.cancels = state.next_change(event.order, event.order.cancels)
     event.order.cancel_reason = event.cancel_reason
     if not event.order.routes_best:
         _await_answer(state, event)
 
 
 def _modify_requested(state: State, event: ModifyRequested) -> None:
-    event.order.modifies += 1
+    event.order.modifies = state.next_change(event.order, event.order.modifies)
     _await_answer(state, event)
 
 

@@ -17,6 +17,9 @@ from ems_service.core.positions import Position
 from ems_service.core.values import HERE, BrokerState, Environment, Money
 from ems_service.core.waits import Waits
 
+FORGOTTEN_CHANGES_MAX = 1_000
+"""Cancels, or modifies, of one order that are passed over when a journal has forgotten a part."""
+
 
 @dataclass(slots=True)
 class Broker:
@@ -167,6 +170,14 @@ class State:
         if order is None or order.broker != broker or not self.brokers[broker].may_have(order):
             return None
         return order
+
+    def next_change(self, order: Order, used: int) -> int:
+        """Number of the next cancel, or modify, of an order. Of an older one it is beyond what a part that the journal
+        has forgotten may have used, for a broker answers a ref that it knows without doing anything.
+        """
+        broker = self.brokers.get(order.broker)
+        forgotten = broker is not None and order.number < broker.behind_before
+        return (max(used, FORGOTTEN_CHANGES_MAX) if forgotten else used) + 1
 
     def broker_of(self, account: str) -> Broker | None:
         """The broker that has this account, if it is known."""

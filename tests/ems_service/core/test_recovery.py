@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from ems_service.core.inputs import AcceptStore, Cause, Hello
+from ems_service.core.order import base36
 from ems_service.core.values import BrokerState, Direction, Environment, Fate, OrderStatus
 from support.ems_core import SECOND_NS, Core, connected, dark, picture
 
@@ -392,6 +393,31 @@ def test_a_journal_that_is_behind_goes_on_beyond_what_may_have_been_used() -> No
     core.buy("B")
     assert core.order("B").number == 1_000_000_003
     assert core.hello("store-1", head=120) == []
+
+
+def test_a_change_after_a_forgotten_part_has_a_ref_that_was_not_used_in_it() -> None:
+    core = connected()
+    for name in ("A", "B"):
+        core.buy(name)
+        core.ack(name)
+    core.modify("B", qty="2")
+    core.modifies("B")
+    core.down()
+    store_id = core.state.brokers["paper"].store_id
+    core.take(AcceptStore(Cause("op"), "paper", store_id, 7, "build"))
+    core.hello(store_id, head=99)
+    core.up()
+    core.modify("A", qty="3")
+    assert core.order("A").modify_ref == f"{core.ref('A')}M{base36(1_001)}"
+    core.modifies("A")
+    core.modify("A", qty="4")
+    assert core.order("A").modify_ref == f"{core.ref('A')}M{base36(1_002)}"
+    core.cancel("B")
+    assert core.order("B").cancel_ref == f"{core.ref('B')}C{base36(1_001)}"
+    core.buy("C")
+    core.ack("C")
+    core.cancel("C")
+    assert core.order("C").cancel_ref == f"{core.ref('C')}C1"
 
 
 def test_what_was_on_its_way_before_a_forgotten_part_is_not_sent_after_it() -> None:
