@@ -9,7 +9,7 @@ from ems_service.core import inputs
 from ems_service.core.family import Link
 from ems_service.core.market import VenueChoice
 from ems_service.core.terms import Terms
-from ems_service.core.values import BrokerState, Fate, FeedState, OrdType, Side, TimeInForce
+from ems_service.core.values import BrokerState, Environment, Fate, FeedState, OrdType, Side, TimeInForce
 from support.ems_core import ALICE, NOON_NS, PRINCIPAL, SECOND_NS, SYMBOL
 from support.ems_routing import Venues, two_venues
 
@@ -319,3 +319,14 @@ def test_two_parents_of_one_step_have_children_of_their_own() -> None:
         "routed #6 b.main: PENDING_NEW 0+2",
     ]
     assert (venues.order("P").child_ids, venues.order("Q").group_id) == (("TESTJRNL-3", "TESTJRNL-4"), "g")
+
+
+def test_nothing_of_a_parent_of_before_a_forgotten_part_is_placed_again() -> None:
+    venues = two_venues()
+    assert venues.best("P", "5", "100.5")[1:] == ["routed #2 a.main at 100.5: PENDING_NEW 0+5"]
+    venues.link("a", BrokerState.DOWN)
+    venues.take(inputs.AcceptStore(inputs.Cause("op"), "a", "store-a", 7, "build"))
+    hello = inputs.Hello(inputs.Cause(broker="a"), "store-a", Environment.PAPER, ("a.main",), ("USD",), 99)
+    assert venues.take(hello) == ["bound a store-a a.main"]
+    # b may have had what a refused, in the part.
+    assert venues.says(2, Fate.REJECTED) == ["rejected #2 a.main: REJECTED 0+0", "rejected P: REJECTED 0+0"]
