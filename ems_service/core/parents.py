@@ -144,14 +144,17 @@ def _placed_again(
     begun: int,
 ) -> list[events.OrderRouted]:
     """order_routed for each child that a quantity goes to which no other has: all of it at the beginning, later what a
-    venue refused, to the others. Nothing of a parent older than a part that this journal has forgotten: it may have been
-    placed there.
+    venue refused, to the others. Nothing of a parent older than a part that this journal has forgotten: it may have
+    been placed there.
     """
     unplaced = before.order_qty
     for child in children:
         unplaced = subtract(unplaced, _held_by(child))
-    forgotten = any(parent.number < broker.behind_before for broker in state.brokers.values())
-    if unplaced <= ZERO or forgotten or too_late_to_send(parent.terms, parent.routed_time_ns, now_ns) is not None:
+    if (
+        unplaced <= ZERO
+        or state.before_forgotten(parent)
+        or too_late_to_send(parent.terms, parent.routed_time_ns, now_ns) is not None
+    ):
         return []
     without = {child.broker for child in children if child.state.status in _REFUSED}
     shares = placed(state, parent.terms, unplaced, market, without)

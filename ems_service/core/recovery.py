@@ -71,12 +71,15 @@ def _left_behind(state: State, answer: inputs.Hello, now_ns: int) -> list[events
 
 
 def _may_have_gone_out(state: State, answer: inputs.Hello, now_ns: int) -> list[events.OrderCanceled]:
-    """Orders that wait here may have gone out in the part that was forgotten, and must not go out twice."""
-    text = "may have gone out in what this journal has forgotten"
+    """Orders that wait here may have gone out in the part that was forgotten, or been canceled there, those of other
+    brokers too: none of them goes out any more. Made since another broker was found to know more, they stay.
+    """
+    text = "may have gone out, or been canceled, in what this journal has forgotten"
     cause = inputs.Cause(broker=answer.cause.broker)
     return [
         dark.canceled(order, cause, now_ns, Reason.JOURNAL_BEHIND, text)
-        for order in state.held_orders_at(answer.cause.broker)
+        for order in state.held_orders()
+        if order.broker == answer.cause.broker or not state.since_forgotten(order)
     ]
 
 

@@ -190,7 +190,19 @@ class State:
 
     def held_orders_at(self, broker: str) -> list[Order]:
         """Open orders that wait here and have never been at this broker, oldest first."""
-        return [order for order in self.open_orders.values() if order.broker == broker and order.state.status in HERE]
+        return [order for order in self.held_orders() if order.broker == broker]
+
+    def held_orders(self) -> list[Order]:
+        """Open orders that wait here, whichever broker they are for, oldest first."""
+        return [order for order in self.open_orders.values() if order.state.status in HERE]
+
+    def before_forgotten(self, order: Order) -> bool:
+        """Whether it is older than a part that this journal has forgotten."""
+        return any(order.number < broker.behind_before for broker in self.brokers.values())
+
+    def since_forgotten(self, order: Order) -> bool:
+        """Whether it was made after a part that this journal has forgotten."""
+        return any(0 < broker.behind_before <= order.number for broker in self.brokers.values())
 
     def begins_at_head(self, broker: str) -> bool:
         """Whether an operator accepted that this journal is behind what the broker knows of it."""

@@ -328,5 +328,5 @@ def test_nothing_of_a_parent_of_before_a_forgotten_part_is_placed_again() -> Non
     venues.take(inputs.AcceptStore(inputs.Cause("op"), "a", "store-a", 7, "build"))
     hello = inputs.Hello(inputs.Cause(broker="a"), "store-a", Environment.PAPER, ("a.main",), ("USD",), 99)
     assert venues.take(hello) == ["bound a store-a a.main"]
-    # b may have had what a refused, in the part.
+    # b may have got what a refused, in the part.
     assert venues.says(2, Fate.REJECTED) == ["rejected #2 a.main: REJECTED 0+0", "rejected P: REJECTED 0+0"]

@@ -3,14 +3,16 @@ downs.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from ems_service.core.inputs import AcceptStore, Cause, Hello
+from ems_service.core.inputs import AcceptStore, Cause, Hello, Submit
 from ems_service.core.order import base36
 from ems_service.core.values import BrokerState, Direction, Environment, Fate, OrderStatus
-from support.ems_core import SECOND_NS, Core, connected, dark, picture
+from support.ems_core import ALICE, PRINCIPAL, SECOND_NS, Core, connected, dark, picture
+from support.ems_routing import two_venues
 
 # The start of a process.
 
@@ -438,3 +440,26 @@ def test_what_was_on_its_way_before_a_forgotten_part_is_not_sent_after_it() -> N
     core.down()
     core.hello(store_id, head=120)
     assert core.says("B", Fate.NEVER_RECEIVED) == ["sent_again B: PENDING_NEW 0+1"]
+
+
+def test_after_a_forgotten_part_orders_that_wait_for_other_brokers_do_not_go_out_either() -> None:
+    venues = two_venues()
+
+    def wait(name: str) -> list[str]:
+        asked = replace(dark("105", limit="106", direction=Direction.UP), account="b.main")
+        return venues.take(Submit(Cause(PRINCIPAL, ALICE), name, asked))
+
+    def behind(broker: str) -> list[str]:
+        venues.link(broker, BrokerState.DOWN)
+        store_id = f"store-{broker}"
+        venues.take(AcceptStore(Cause("op"), broker, store_id, 7, "build"))
+        accounts = (f"{broker}.main",)
+        return venues.take(Hello(Cause(broker=broker), store_id, Environment.PAPER, accounts, ("USD",), 99))
+
+    wait("D")  # its owner may have been told in the part that it is canceled
+    assert behind("a") == ["canceled D JOURNAL_BEHIND: CANCELED 0+0", "bound a store-a a.main"]
+    venues.link("a", BrokerState.UP)
+    asked = replace(dark("105", limit="106", direction=Direction.UP), account="a.main")
+    venues.take(Submit(Cause(PRINCIPAL, ALICE), "E", asked))
+    assert behind("b") == ["bound b store-b b.main"]
+    assert venues.order("E").state.status is OrderStatus.DARK
