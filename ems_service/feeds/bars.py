@@ -95,11 +95,13 @@ class MarketBars:
 
     def take(self, update: market_pb2.MarketUpdate, now_s: float) -> Iterator[tuple[int, market_pb2.Bar]]:
         """What an update of the market does to its bars: (length, a bar that is complete by it, or one so far)."""
-        if not self._lengths or not update.HasField("market_time"):
+        if not self._lengths:
             return
-        market_ns, trade = time_ns(update.market_time), traded(update)
         if update.missed and update.HasField("trade"):
             self.begin_anew()
+        if not update.HasField("market_time"):
+            return
+        market_ns, trade = time_ns(update.market_time), traded(update)
         self._follow(market_ns, now_s)
         for seconds, length in self._lengths.items():
             builder = length.builder

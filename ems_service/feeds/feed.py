@@ -68,6 +68,8 @@ class Feed:
         self._upstreams: dict[str, _Upstream] = {}
         self._out: Outbound | None = None
         self._wanted = asyncio.Event()
+        self._heard = False
+        """The broker said something on the stream that is open, or was last."""
 
     def subscribe(self, symbol: str, tap: Tap) -> None:
         """The consumer gets how the market stands, and every change from now on. The first opens the upstream. Raises
@@ -117,14 +119,16 @@ class Feed:
         pause = CONNECT_SECONDS_MIN
         while True:
             await self._wanted.wait()
+            self._heard = False
             try:
                 async with connect(self.address) as channel:
                     await self._stream(channel)
-                pause = CONNECT_SECONDS_MIN
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError, Refused) as error:
                 _log.warning("feed_down", broker=self.name, text=str(error))
             for topic in self.topics():
                 topic.lose(self._clock.now_ns())
+            if self._heard:
+                pause = CONNECT_SECONDS_MIN
             await asyncio.sleep(pause)
             pause = min(pause * 2, CONNECT_SECONDS_MAX)
             if not self._upstreams:
@@ -144,6 +148,7 @@ class Feed:
 
     async def _take_all(self, call: grpc.aio.StreamStreamCall[Message | bytes, pb.QuotesResponse]) -> None:
         async for response in call:
+            self._heard = True
             for symbol in response.refused_symbols:
                 _log.warning("symbol_refused", broker=self.name, symbol=symbol)
             updates, taken = response.updates, 0
@@ -186,7 +191,7 @@ class Feed:
             self._ask(topic)
             self._wanted.set()
         elif depth > upstream.topic.depth:
-            upstream.topic.depth = depth
+            upstream.topic.deepen(depth)
             self._ask(upstream.topic)
         if upstream.closing is not None:
             upstream.closing.cancel()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ems_service.limits import QUOTES_BYTES_MAX
 from pitline.types.v1 import market_pb2
-from pitline_rpc.batch import frame, uint64_field
+from pitline_rpc.batch import UINT64_MAX, frame, uint64_field
 from pitline_rpc.outbound import Outbound
 from pitline_rpc.status import Refused
 
@@ -125,7 +125,9 @@ class Tap:
     def _hold(self, burst: Burst) -> None:
         for kind, update, missed in zip(burst.kinds, burst.updates, burst.missed, strict=True):
             replaced = self._held.pop(kind, None)  # and in again at the end, so that the latest leaves last
-            self._held[kind] = update, missed if replaced is None else replaced[1] + 1 + missed
+            if replaced is not None:
+                missed = min(replaced[1] + 1 + missed, UINT64_MAX)  # what a broker told may be any number
+            self._held[kind] = update, missed
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

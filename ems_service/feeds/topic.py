@@ -80,6 +80,12 @@ class Topic:
         """Levels of the deepest book that anybody wants."""
         return max((wants.depth for wants in self._groups), default=0)
 
+    def deepen(self, depth: int) -> None:
+        """The broker is asked for a book of so many levels from now on."""
+        if self.depth < 2:
+            self._last.pop("book", None)  # it came late, and was not kept true since
+        self.depth = depth
+
     def lower_depth(self) -> bool:
         """Nobody needs a deeper book than is wanted now; whether that is less than the broker was asked for."""
         deepest, self.depth = self.depth, self.depth_wanted

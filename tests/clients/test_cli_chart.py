@@ -104,6 +104,17 @@ def test_malformed_price_is_left_out() -> None:
     assert len(picture) > 10
 
 
+def test_turn_of_the_feed_has_no_market_time_and_leaves_the_lines_as_they_are() -> None:
+    chart = Chart()
+    for second, bid in ((60, "100"), (120, "101")):
+        turn = update(0, feed_state=FEED_STATE_STALE)
+        turn.ClearField("market_time")
+        turn.receive_time.FromSeconds(1_700_000_000)  # long after what a recording tells
+        chart.take(turn)
+        chart.take(update(second, quote=Quote(bid_px=bid, ask_px="103")))
+    assert drawn(chart, 80, 24)[-1].split() == ["00:01:00", "00:01:20", "00:01:40", "00:02:00"]
+
+
 def test_chart_begins_anew_when_the_time_of_the_market_goes_back() -> None:
     chart = Chart()
     for second in (5_000, 5_060, 4_995, 60, 120):  # late, and then back

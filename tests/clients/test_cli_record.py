@@ -56,3 +56,10 @@ async def test_folder_that_is_not_there_is_told_in_one_line(ems: FakeEms, tmp_pa
     out = tmp_path / "nowhere" / "x.rec"
     ran = await pitline(ems.address, "record", "ETH-USDT", "--out", str(out))
     assert (ran.exit_code, ran.out, ran.err) == (1, "", f"pitline: {out}: No such file or directory\n")
+
+
+async def test_market_that_nobody_knows_is_told_in_one_line_and_no_file_begun(ems: FakeEms, tmp_path: Path) -> None:
+    out = tmp_path / "x.rec"
+    ran = await pitline(ems.address, "record", "ETH-USDT", "paper:NOPE", "--out", str(out))
+    assert (ran.exit_code, ran.out, ran.err) == (5, "", "pitline: paper:NOPE is not known\n")
+    assert not out.exists()

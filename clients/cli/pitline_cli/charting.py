@@ -65,17 +65,16 @@ class Chart:
     def take(self, update: MarketUpdate) -> None:
         """One change of the market; a book is its best bid and offer."""
         self._market = market_name(update.key)
-        seconds = self._time_of(update)
         match update.WhichOneof("change"):
             case "quote":
-                self._take_quote(seconds, update.quote)
+                self._take_quote(self._time_of(update), update.quote)
             case "book":
-                self._take_quote(seconds, best_of(update.book))
+                self._take_quote(self._time_of(update), best_of(update.book))
             case "trade":
-                price = _number(update.trade.price)
+                seconds, price = self._time_of(update), _number(update.trade.price)
                 if price is not None:
                     self._trades.append((seconds, float(price)))
-            case "feed_state":
+            case "feed_state":  # the EMS tells it, which knows no market time
                 fresh = update.feed_state == FEED_STATE_FRESH
                 self._feed = "" if fresh else f"  feed {feed_word(update.feed_state)}"
             case _:

@@ -21,8 +21,9 @@ from pitline.types.v1.market_pb2 import FEED_STATE_DOWN, MarketUpdate, Recording
 from pitline_cli.arguments import depth, seconds
 from pitline_cli.exits import ExitCode
 from pitline_cli.invocation import invocation, run
+from pitline_cli.market_words import market_name
 from pitline_cli.output import Output
-from pitline_client import Caller, PitlineError
+from pitline_client import Caller, PitlineError, UnknownSymbolError
 
 FORMAT = "pitline-recording-1"
 
@@ -143,9 +144,12 @@ def record(
     async def work(caller: Caller, _: Output) -> ExitCode:
         keys = [await caller.market_key(symbol) for symbol in symbols]
         listed = {(each.key.broker, each.key.symbol): each for each in await caller.list_instruments()}
+        names = [market_name(key) for key in keys]
+        for key, name in zip(keys, names, strict=True):
+            if (key.broker, key.symbol) not in listed:
+                raise UnknownSymbolError(f"{name} is not known")
         file = RecordingFile(out, [listed[key.broker, key.symbol] for key in keys], book_depth)
         try:
-            names = [f"{key.broker}:{key.symbol}" for key in keys]
             await _recorded(caller.quotes(names, depth=book_depth, trades=True), file, seconds_max)
         finally:
             try:

@@ -13,7 +13,7 @@ MESSAGE_BYTES_MAX = 1024 * 1024
 
 _LENGTH_DELIMITED = 2
 _VARINT = 0
-_UINT64_MAX = 2**64 - 1
+UINT64_MAX = 2**64 - 1
 
 
 def frame(message_bytes: bytes, field_number: int = 1) -> bytes:
@@ -26,7 +26,7 @@ def frame(message_bytes: bytes, field_number: int = 1) -> bytes:
 
 def uint64_field(field_number: int, value: int) -> bytes:
     """A uint64 field: tag and value, 0 to 2**64 - 1. Zero is written out too, which every reader accepts."""
-    assert 0 <= value <= _UINT64_MAX, value
+    assert 0 <= value <= UINT64_MAX, value
     return _varint(field_number << 3 | _VARINT) + _varint(value)
 
 

@@ -59,3 +59,19 @@ async def test_updates_that_take_long_are_taken_one_by_one_and_others_have_their
     turns = len({turn for _, turn in watch.seen})
     assert turns >= turns_at_least
     assert turns_at_least > 1 or turns < UPDATES  # they came together, so that the other case shows something
+
+
+async def test_broker_that_was_heard_is_called_again_at_once_however_often_it_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ems_service.feeds.feed.CONNECT_SECONDS_MIN", 0.05)
+    monkeypatch.setattr("ems_service.feeds.feed.CONNECT_SECONDS_MAX", 1_000.0)
+    async with Sim() as sim:
+        feed = Feed("sim", sim.address, Clock())
+        feed.watch("X-USD", Watch())
+        running = asyncio.create_task(feed.run())
+        for _ in range(10):  # doubled each time, the last pause would be half a minute
+            await sim.market.until_subscribers("X-USD", 1)
+            await sim.stop()
+            await sim.start()
+        running.cancel()

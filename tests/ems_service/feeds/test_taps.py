@@ -97,6 +97,17 @@ async def test_what_was_missed_on_the_way_here_is_counted_too() -> None:
     assert screen.taken == ["quote 3 missed 8"]  # 2 before the first, the first, the second, 4 before the third
 
 
+async def test_number_missed_that_no_field_holds_is_the_largest_that_one_does() -> None:
+    screen = Screen()
+    stream = QuoteStream(screen.write)
+    tap = Tap(stream, Wants(), throttle_hz=0.001)
+    update = MarketUpdate(quote=Quote(bid_px="1"), missed=2**64 - 1).SerializeToString()
+    tap.put(Burst(["quote"] * 2, [update] * 2, [2**64 - 1] * 2))
+    stream.out.end_after_queued()
+    await stream.out.run()
+    assert screen.taken == [f"quote 1 missed {2**64 - 1}"]
+
+
 async def test_throttle_holds_what_comes_too_soon_and_a_turn_of_the_feed_comes_at_once() -> None:
     screen = Screen()
     stream = QuoteStream(screen.write)

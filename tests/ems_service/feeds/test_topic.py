@@ -138,6 +138,18 @@ async def test_who_joins_later_gets_the_last_state_first() -> None:
     ]  # fmt: skip
 
 
+async def test_book_that_was_on_its_way_when_nobody_wanted_one_any_more_is_told_to_nobody_later() -> None:
+    desk = Desk()
+    desk.topic.deepen(2)
+    deep = desk.joins(Wants(depth=2))
+    desk.says(fresh(), book("99 98", "100 101"))
+    desk.topic.leave(deep.tap)
+    assert desk.topic.lower_depth()
+    desk.says(book("97 96", "100 101"))
+    desk.topic.deepen(5)
+    assert await desk.joins(Wants(depth=5)).heard() == ["FRESH (stood)"]
+
+
 async def test_what_the_broker_says_again_is_not_passed_on() -> None:
     desk = Desk()
     listener = desk.joins(Wants(trades=True))
@@ -229,7 +241,9 @@ async def test_bar_across_a_lost_stream_is_never_complete() -> None:
 
 
 async def test_bar_in_which_the_venue_was_not_heard_is_never_complete() -> None:
-    for gap in (MarketUpdate(feed_state=FEED_STATE_DOWN), trade("100", second=12, missed=3)):
+    untimed = trade("100", missed=3)
+    untimed.ClearField("market_time")
+    for gap in (MarketUpdate(feed_state=FEED_STATE_DOWN), trade("100", second=12, missed=3), untimed):
         desk = Desk()
         listener = desk.joins(Wants(bars=frozenset({10})))
         desk.says(fresh(), trade("100", second=10), gap, fresh(), trade("101", second=19), trade("102", second=20))
