@@ -16,7 +16,7 @@ from ems_service.core.order import Order
 from ems_service.core.risk import Objection
 from ems_service.core.state import State
 from ems_service.core.terms import Terms
-from ems_service.core.values import BrokerState, OrderStatus, Reason
+from ems_service.core.values import BrokerState, OrderStatus, OrdType, Reason, Side
 
 
 def submit_group(state: State, command: inputs.SubmitGroup, market: Market, now_ns: int) -> Decision:
@@ -80,7 +80,7 @@ def _linked(
         if known is not None:
             return [_duplicate(command, place, known)]
         waits = command.link in TRIGGERED and place > 0
-        terms = _admitted(state, asked.terms, market, waits=waits)
+        terms = _contradiction(command, place) or _admitted(state, asked.terms, market, waits=waits)
         if isinstance(terms, Objection):
             field = f"{_path(place)}.{terms.field}" if terms.field else _path(place)
             return [_refusal(command, terms.reason, field, terms.text, asked.client_order_id)]
@@ -115,6 +115,27 @@ def _admitted(state: State, terms: Terms, market: Market, *, waits: bool) -> Ter
     if broker.state is BrokerState.DOWN:
         return Objection(Reason.BROKER_DOWN, "terms.account", f"the broker of {terms.account} is down")
     return held.holdable(terms, market) if waits else held.admitted(terms, market)
+
+
+def _contradiction(command: inputs.SubmitGroup, place: int) -> Objection | None:
+    """What stands against a stop beside a limit order of its side with which it shares a quantity: where a sell stops
+    at or above the limit, a buy at or below, one of them is executed at once wherever the price is, or both are.
+    """
+    first = 1 if command.link is Link.BRACKET else 0
+    stop = command.orders[place].terms
+    if stop.stop_px is None or place < first or command.link is Link.ONE_TRIGGERS_OTHER:
+        return None
+    sells = stop.side is Side.SELL
+    for rival, other in enumerate(command.orders[first:], first):
+        terms = other.terms
+        if terms.ord_type is not OrdType.LIMIT or terms.condition is not None or terms.side is not stop.side:
+            continue
+        assert terms.limit_px is not None, other.client_order_id
+        if stop.stop_px >= terms.limit_px if sells else stop.stop_px <= terms.limit_px:
+            where = "below" if sells else "above"
+            text = f"a stop at {stop.stop_px:f} is not {where} the limit of {terms.limit_px:f} of {_path(rival)}"
+            return Objection(Reason.OUT_OF_RANGE, "terms.stop_px", text)
+    return None
 
 
 def _path(place: int) -> str:

@@ -23,7 +23,7 @@ from pitline.types.v1.order_pb2 import ORDER_STATUS_HELD, ORDER_STATUS_WORKING, 
 from support.dialog import refused
 from support.family import entry, held_stop, profit
 from support.lines import lines
-from support.orders import alert, buy, dark, sell
+from support.orders import alert, buy, dark, sell, stop
 from support.stack import SimStack
 
 BASKET, OCO, OTO, BRACKET = (
@@ -142,6 +142,37 @@ async def test_linked_orders_of_which_one_cannot_be_taken_leave_nothing_behind(
         assert (await on_sim.desk.status()).head_seq == head_seq
         a.submit_group("g", BRACKET, {"E": entry(), "P": profit(), "S": held_stop()})  # no id is spent
         await a.sees("order_acked", "E")
+
+
+@pytest.mark.parametrize(
+    ("link", "legs", "refusal"),
+    [
+        (OCO, (sell("1", "X-USD", limit="90"), stop(sell("1", "X-USD"), "105")), "orders[1].terms.stop_px"),
+        (OCO, (stop(sell("1", "X-USD"), "90"), sell("1", "X-USD", limit="90")), "orders[0].terms.stop_px"),
+        (OCO, (buy("1", "X-USD", limit="105"), stop(buy("1", "X-USD", limit="99"), "95")), "orders[1].terms.stop_px"),
+        (
+            BRACKET,
+            (entry("1"), sell("1", "X-USD", limit="90"), stop(sell("1", "X-USD"), "95")),
+            "orders[2].terms.stop_px",
+        ),
+        (OCO, (sell("1", "X-USD", limit="105"), stop(sell("1", "X-USD"), "90")), ""),
+        (OCO, (buy("1", "X-USD", limit="90"), stop(buy("1", "X-USD"), "105")), ""),
+        (OCO, (sell("1", "X-USD", limit="105"), stop(buy("1", "X-USD"), "105")), ""),
+        (OTO, (sell("1", "X-USD", limit="90"), stop(sell("1", "X-USD"), "105")), ""),
+    ],
+)
+async def test_exits_of_which_one_would_be_executed_at_once_wherever_the_price_is_are_refused(
+    on_sim: SimStack, link: GroupLink.ValueType, legs: tuple[OrderTerms, ...], refusal: str
+) -> None:
+    async with on_sim.desk.client("A") as a:
+        await a.opened()
+        a.submit_group("g", link, {f"a-{place}": terms for place, terms in enumerate(legs)})
+        if refusal:
+            await a.sees("command_refused")
+            assert lines(a.news) == [f"command_refused OUT_OF_RANGE submit_group.{refusal}"]
+            assert await on_sim.desk.open_orders() == []
+        else:
+            await a.sees("order_acked")
 
 
 async def test_linked_orders_with_an_id_that_is_spent_are_refused(on_sim: SimStack) -> None:

@@ -526,7 +526,8 @@ class SubmitGroup(_message.Message):
     """Several new orders. The orders of a BASKET have a result each: an event of its own, or command_refused with its field below
     submit_group.orders[n] and its client_order_id. Linked orders are taken all together or not at all: the first objection to
     any of them refuses the group, names the order and the field, and spends no id. They have one account, one symbol and one
-    order_qty, and no ALERT is among them. The same group again, by value, is answered with the state of each order; its group_id
+    order_qty, and no ALERT is among them; a stop that shares with a live LIMIT order of its side is below that limit if it sells,
+    above it if it buys, else OUT_OF_RANGE. The same group again, by value, is answered with the state of each order; its group_id
     or a client_order_id with other content is refused.
     """
 
