@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from ems_service.core import events, inputs, stops
 from ems_service.core.events import Decision
-from ems_service.core.firing import is_alert, is_there, judged_now, moved, price_watched
+from ems_service.core.firing import blind_from_the_start, is_alert, is_there, judged_now, moved, price_watched
 from ems_service.core.inputs import Cause
 from ems_service.core.market import Market, Prices
 from ems_service.core.order import Order, OrderState, Trigger
@@ -58,11 +58,12 @@ def armed(
     state: State, order: Order, after: OrderState, terms: Terms, cause: Cause, market: Market, now_ns: int
 ) -> Decision:
     """dark_opened or alert_opened of an order that stands `after` it and waits on these terms, and what the price of
-    now fires.
+    now fires; dark_blind where that cannot be believed.
     """
     kind = events.AlertOpened if is_alert(terms) else events.DarkOpened
     news = kind(0, now_ns, cause, order, after, terms)
-    return [news, *judged_now(state, order, after, terms, cause, market, now_ns)]
+    blind = blind_from_the_start(order, after, cause, market, now_ns)
+    return [news, *(blind or judged_now(state, order, after, terms, cause, market, now_ns))]
 
 
 def modify(state: State, order: Order, command: inputs.Modify, market: Market, now_ns: int) -> Decision:

@@ -43,8 +43,8 @@ _WHY_BLIND = {
 
 def ticked(state: State, tick: inputs.Ticked, market: Market, now_ns: int) -> Decision:
     """What a price fires, by trigger price, then age: dark_triggered with order_routed or order_denied, or
-    alert_triggered; dark_blind, once, where the broker is not there. A crossed quote, and prices of a market that is
-    halted, fire nothing.
+    alert_triggered; dark_blind, once, where the broker is not there. A crossed quote fires nothing, nor do prices of a
+    market that is halted, and what stood there when somebody began to look fires nothing if it is stale.
     """
     book = state.dark.books.get((tick.broker, tick.symbol))
     bid, ask, last = tick.bid, tick.ask, tick.last
@@ -61,7 +61,7 @@ def ticked(state: State, tick: inputs.Ticked, market: Market, now_ns: int) -> De
     if not fired:
         return []
     prices = market.prices.get((tick.broker, tick.symbol))
-    if prices is not None and prices.state is FeedState.HALTED:
+    if prices is not None and prices.state is not FeedState.FRESH:
         return []
     decision: Decision = []
     seen: set[int] = set()
@@ -143,6 +143,16 @@ def judged_now(
         return []
     tick = prices.as_tick(cause, order.broker, terms.symbol)
     return _fire(state, order, before, terms, price, tick, market, now_ns, there=is_there(state, order))
+
+
+def blind_from_the_start(
+    order: Order, before: OrderState, cause: Cause, market: Market, now_ns: int
+) -> list[events.DarkBlind]:
+    """dark_blind of an order that begins to wait for prices of which it is known that they cannot be believed."""
+    prices = market.prices.get((order.broker, order.terms.symbol))
+    if prices is None or prices.state is FeedState.FRESH or prices.state is FeedState.DOWN:
+        return []  # without anybody who waits, no feed is asked for, and all are DOWN
+    return [_blind(order, before, cause, now_ns, _WHY_BLIND[prices.state])]
 
 
 def _fire(

@@ -113,10 +113,12 @@ class Market:
         return prices
 
     def move(self, tick: Ticked) -> None:
-        """Take the prices of a tick; of a crossed quote none, for one of its sides is wrong."""
+        """Take the prices of a tick; of a crossed quote none, for one of its sides is wrong. What stood when somebody
+        began to look may be long past: whether it can be believed, its feed says.
+        """
         prices = self.prices_of(tick.broker, tick.symbol)
         prices.market_time_ns = tick.market_time_ns
-        if prices.state is not FeedState.HALTED:  # something came: the feed is neither silent nor lost
+        if not tick.snapshot and prices.state is not FeedState.HALTED:  # something came: neither silent nor lost
             prices.state = FeedState.FRESH
         if tick.last is not None:
             prices.last = tick.last

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from pitline.ems.v1.market_data_service_pb2 import QuotesRequest, Subscription
+from pitline.types.v1.instrument_pb2 import InstrumentKey
+from pitline.types.v1.market_pb2 import FEED_STATE_STALE
 from pitline.types.v1.order_pb2 import (
     EXECUTION_DARK,
     EXECUTION_LIVE,
     TRIGGER_DIRECTION_DOWN,
+    TRIGGER_DIRECTION_UNSPECIFIED,
     TRIGGER_DIRECTION_UP,
     OrderTerms,
     TriggerDirection,
@@ -184,3 +188,40 @@ async def test_without_any_price_and_direction_it_is_denied(on_sim: SimStack) ->
         denied = await a.sees("order_denied", "a-1")
         assert denied.order_denied.field == "terms.trigger.direction"
         assert lines([denied]) == ["order_denied a-1 DENIED NO_MARKET"]
+
+
+async def test_a_stale_quote_fires_nothing(on_sim: SimStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ems_service.feeds.topic.FEED_STALE_SECONDS", 0.2)
+    sim, desk = on_sim.sim, on_sim.desk
+    sim.market.quote("X-USD", bid="104", ask="105")
+    watched = Subscription(key=InstrumentKey(broker="sim", symbol="X-USD"))
+    async with desk.client("A") as a:
+        await a.opened()
+        somebody = desk.market.Quotes(QuotesRequest(subscriptions=[watched]))
+        async for told in somebody:  # so the EMS knows a quote before anybody waits for it
+            if any(update.feed_state == FEED_STATE_STALE for update in told.updates):
+                break
+        for name, trigger, direction in (
+            ("given", "105", TRIGGER_DIRECTION_UP),
+            ("found", "105", TRIGGER_DIRECTION_UNSPECIFIED),
+            ("edited", "106", TRIGGER_DIRECTION_UNSPECIFIED),
+        ):
+            terms = dark(buy("1", "X-USD"), trigger)
+            terms.trigger.direction = direction
+            a.submit(name, terms)
+            await a.sees("dark_blind", name)
+        a.modify("edited", trigger="105")
+        await a.sees("dark_modified", "edited")
+        assert lines(a.news) == [
+            "dark_opened given DARK",
+            "dark_blind given DARK NO_MARKET",
+            "dark_opened found DARK",
+            "dark_blind found DARK NO_MARKET",
+            "dark_opened edited DARK",
+            "dark_blind edited DARK NO_MARKET",
+            "dark_modified edited DARK",
+        ]
+        assert sim.count("order") == 0
+        sim.market.quote("X-USD", bid="104", ask="105")
+        await a.counts("order_acked", 3)
+        somebody.cancel()

@@ -251,7 +251,21 @@ def test_the_end_of_a_blindness_that_comes_and_goes_is_told_when_it_has_lasted()
 def test_a_stale_price_gives_a_direction_and_fires_nothing() -> None:
     core = at("95")
     core.feed(FeedState.STALE)
-    assert core.submit("A", dark("95")) == ["dark_opened A UP 95: DARK 0+1"]
+    assert core.submit("A", dark("95")) == ["dark_opened A UP 95: DARK 0+1", "dark_blind A NO_MARKET: DARK 0+1"]
+    assert core.feed(FeedState.STALE) == [], "told once"
+    assert core.feed(FeedState.FRESH) == ["dark_blind A NO_MARKET ended: DARK 0+1"]
+
+
+@pytest.mark.parametrize("state", [FeedState.STALE, FeedState.HALTED, FeedState.DOWN])
+def test_a_quote_that_stood_already_fires_only_where_its_feed_is_believed(state: FeedState) -> None:
+    core = connected()
+    stood = inputs.Ticked(Cause(), "paper", "X-USD", Decimal(96), Decimal(97), None, 0, snapshot=True)
+    core.submit("A", dark("95", direction=Direction.UP))
+    core.submit("B", alert("95", direction=Direction.UP))
+    core.feed(state)
+    assert core.take(stood) == []
+    core.feed(FeedState.FRESH)
+    assert core.take(stood)[0].startswith("dark_triggered A 97 ")
 
 
 def test_broker_down_at_the_trigger_stays_armed_and_is_told_once() -> None:

@@ -64,7 +64,10 @@ def test_one_that_the_last_price_has_reached_fires_at_once() -> None:
         "routed A: PENDING_NEW 0+1",
     ]
     core.feed(FeedState.STALE)
-    assert core.submit("B", stop("95")) == ["dark_opened B UP 95: DARK 0+1"], "a stale price fires nothing"
+    assert core.submit("B", stop("95")) == [
+        "dark_opened B UP 95: DARK 0+1",
+        "dark_blind B NO_MARKET: DARK 0+1",  # a stale price fires nothing
+    ]
     assert core.trade("96")[0] == "dark_triggered B 96 -> none: PENDING_NEW 0+1"
 
 
