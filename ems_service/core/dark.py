@@ -74,6 +74,8 @@ def modify(state: State, order: Order, command: inputs.Modify, market: Market, n
     held = terms.condition
     assert held is not None, order.order_id
     found = against_fields(terms, command) or (stops.against_modify(terms, command) if terms.is_stop else None)
+    if is_alert(terms) and command.execution is not None:
+        found = Objection(Reason.UNSUPPORTED, "terms.execution", f"order {order.order_id} is an alert")
     if found is not None:
         return [_refusal(command, found)]
     wanted = terms.with_numbers(
@@ -164,8 +166,6 @@ def objection_to(terms: Terms, market: Market) -> Objection | None:
 def _against_going_live(state: State, order: Order, wanted: Terms) -> Objection | None:
     if wanted.condition is not None:
         return None
-    if is_alert(order.terms):
-        return Objection(Reason.UNSUPPORTED, "terms.execution", f"order {order.order_id} is an alert")
     if wanted.ord_type is OrdType.LIMIT and wanted.limit_px is None:
         return Objection(Reason.REQUIRED, "terms.limit_px", "a LIMIT order that goes live now needs a limit_px")
     if not is_there(state, order):

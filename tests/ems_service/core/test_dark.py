@@ -369,7 +369,8 @@ def test_what_is_live_or_an_alert_stays_what_it_is() -> None:
     core.submit("B", alert("105"))
     assert edited(core, "A", execution=Placement.DARK) == ["refused UNSUPPORTED modify.execution"]
     assert edited(core, "A", "105") == ["refused UNSUPPORTED modify.trigger"]
-    assert edited(core, "B", execution=Placement.LIVE) == ["refused UNSUPPORTED modify.execution"]
+    for execution in (Placement.LIVE, Placement.DARK):
+        assert edited(core, "B", execution=execution) == ["refused UNSUPPORTED modify.execution"]
 
 
 def test_a_dark_order_is_canceled_at_once_broker_or_not() -> None:
