@@ -45,15 +45,16 @@ class DarkFeed:
             self._release_if_unused(instrument)
 
     async def first_prices(self, given: Submit | SubmitGroup) -> None:
-        """Wait as `_first_price` does, of a group for each order that needs it: a stop that waits for its parent is not
-        judged yet.
+        """Wait as `_first_price` does, of a group for all orders that need it together, no longer than for one: a stop
+        that waits for its parent is not judged yet.
         """
         if isinstance(given, Submit):
             await self._first_price(given)
             return
-        for place, submit in enumerate(given.orders):
-            if not (place and given.link in TRIGGERED and submit.terms.is_stop):
-                await self._first_price(submit)
+        async with asyncio.TaskGroup() as waiting:
+            for place, submit in enumerate(given.orders):
+                if not (place and given.link in TRIGGERED and submit.terms.is_stop):
+                    waiting.create_task(self._first_price(submit))
 
     async def _first_price(self, given: Submit) -> None:
         """Wait, for a moment at most, until what is to wait here can be judged: a dark order or an alert that names no

@@ -217,6 +217,21 @@ async def test_a_trigger_of_a_held_order_has_its_direction_from_the_price_at_its
         await on_sim.sim.next_order()  # the price of then fires it
 
 
+async def test_orders_of_a_basket_wait_for_their_first_prices_together(
+    on_sim: SimStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ems_service.dark_feed.FIRST_PRICE_SECONDS_MAX", 60)
+    async with on_sim.desk.client("A") as a:
+        await a.opened()
+        symbols = ("X-USD", "Y-USD", "Z-USD")
+        a.submit_group("g", BASKET, {symbol: dark(buy("1", symbol), "105") for symbol in symbols})
+        for symbol in symbols:
+            await on_sim.sim.market.until_subscribers(symbol, 1)
+        for symbol in symbols:
+            on_sim.sim.market.quote(symbol, bid="99", ask="100")
+        await a.counts("dark_opened", 3)
+
+
 async def test_by_unary_call_each_order_is_answered_in_its_place(on_sim: SimStack) -> None:
     on_sim.sim.market.quote("Y-USD", bid="100", ask="101")
     orders = [Submit(client_order_id=name, terms=_at_sim(terms)) for name, terms in mixed().items()]
