@@ -169,6 +169,8 @@ def _fire(
 ) -> Decision:
     """The price fires an order that stands `before` with these terms; `there`: its broker can take it."""
     cause = tick.cause
+    if terms.expire_time_ns is not None and terms.expire_time_ns <= now_ns:
+        return []  # its time has come before its price: it is about to expire
     if is_alert(terms):
         after = before.ended(moved(before, Trigger.ALERT_FIRE))
         return [events.AlertTriggered(0, now_ns, cause, order, after, price, tick.market_time_ns)]

@@ -412,6 +412,15 @@ def test_a_dark_order_ends_at_its_expire_time() -> None:
     assert core.trade("105") == []
 
 
+def test_a_price_that_comes_after_the_expire_time_fires_nothing() -> None:
+    core = at("100")
+    core.submit("A", dark("105", expire_time_ns=core.now_ns + 10 * SECOND_NS))
+    core.now_ns += 10 * SECOND_NS  # as after a restart
+    assert core.trade("105") == []
+    assert core.submit("B", dark("105", expire_time_ns=core.now_ns)) == ["dark_opened B UP 105: DARK 0+1"]
+    assert core.time_passes(0) == ["expired A: EXPIRED 0+0", "expired B: EXPIRED 0+0"]
+
+
 def test_denied_at_the_trigger_is_told() -> None:
     core = at("90")
     core.submit("A", dark("9", qty="1"))
