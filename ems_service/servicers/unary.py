@@ -36,6 +36,7 @@ _CODES: dict[int, grpc.StatusCode] = {
     Reason.TOO_LATE: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.ALREADY_PENDING: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.BROKER_DOWN: grpc.StatusCode.UNAVAILABLE,
+    Reason.OUT_OF_RANGE: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.TICK_SIZE: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.LOT_SIZE: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.QTY_LIMIT: grpc.StatusCode.INVALID_ARGUMENT,

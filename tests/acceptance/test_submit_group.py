@@ -251,8 +251,8 @@ async def test_by_unary_call_each_order_is_answered_in_its_place(on_sim: SimStac
 
 
 async def test_by_unary_call_linked_orders_are_answered_or_refused_as_one(on_sim: SimStack) -> None:
-    def asked(limit: str) -> SubmitOrdersRequest:
-        legs = {"E": entry(), "P": sell("10", "X-USD", limit=limit), "S": held_stop()}
+    def asked(limit: str, loss: OrderTerms | None = None) -> SubmitOrdersRequest:
+        legs = {"E": entry(), "P": sell("10", "X-USD", limit=limit), "S": loss or held_stop()}
         orders = [Submit(client_order_id=name, terms=_at_sim(terms)) for name, terms in legs.items()]
         return SubmitOrdersRequest(
             client_id="A", submit_group=SubmitGroup(group_id="g", link=BRACKET, orders=orders), wait_for=WAIT_FOR_ACKED
@@ -261,6 +261,8 @@ async def test_by_unary_call_linked_orders_are_answered_or_refused_as_one(on_sim
     no = await refused(on_sim.desk.trading.SubmitOrders(asked("110.001")))
     assert (no.code, no.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "TICK_SIZE")
     assert no.field == "submit_group.orders[1].terms.limit_px"
+    no = await refused(on_sim.desk.trading.SubmitOrders(asked("110", stop(sell("10", "X-USD"), "110"))))
+    assert (no.code, no.field) == (grpc.StatusCode.INVALID_ARGUMENT, "submit_group.orders[2].terms.stop_px")
     response: SubmitOrdersResponse = await on_sim.desk.trading.SubmitOrders(asked("110"))
     states = [one.order.state.status for one in response.results]
     assert states == [ORDER_STATUS_WORKING, ORDER_STATUS_HELD, ORDER_STATUS_HELD]
