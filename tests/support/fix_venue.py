@@ -68,22 +68,29 @@ class FixVenue:
         assert self._writer is not None, "nobody has logged on"
         self._writer.close()
 
-    def says(self, msg_type: str, *fields: tuple[int, str]) -> None:
+    def says(self, msg_type: str, *fields: tuple[int, str], encoding: str = "utf-8") -> None:
         """Send a message."""
         assert self._writer is not None, "nobody has logged on"
         self._seq_num += 1
         now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
         head = [(35, msg_type), (34, str(self._seq_num)), (49, VENUE), (56, CLIENT), (52, now)]
-        body = b"".join(f"{tag}={text}\x01".encode() for tag, text in (*head, *fields))
+        body = b"".join(f"{tag}={text}\x01".encode(encoding) for tag, text in (*head, *fields))
         whole = f"8={self._begin_string}\x019={len(body)}\x01".encode() + body
         self._writer.write(whole + f"10={sum(whole) % 256:03d}\x01".encode())
 
-    def reports(self, order: FixMessage, exec_type: str, ord_status: str, *fields: tuple[int, str]) -> None:
+    def reports(
+        self,
+        order: FixMessage,
+        exec_type: str,
+        ord_status: str,
+        *fields: tuple[int, str],
+        encoding: str = "utf-8",
+    ) -> None:
         """An execution report about an order that was heard, in its terms where `fields` say nothing else."""
         now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
         terms = {tag: order.get(tag) for tag in (1, 11, 55, 54, 38, 40, 44, 59) if order.get(tag)}
         made = {37: f"O-{order.get(11)}", 17: f"E{next(self._exec_ids)}", 150: exec_type, 39: ord_status, 60: now}
-        self.says("8", *(terms | made | {14: "0", 151: "0", 6: "0"} | dict(fields)).items())
+        self.says("8", *(terms | made | {14: "0", 151: "0", 6: "0"} | dict(fields)).items(), encoding=encoding)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer

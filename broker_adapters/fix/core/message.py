@@ -145,10 +145,18 @@ class FixMessage:
             yield FixMessage(self.msg_type, rest[at:end])
 
 
+_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+"""QuickFIX hands a byte that is not UTF-8 over as half a surrogate pair, which nothing can store or send. Each stays a
+letter of its own: two ids that differ do so still."""
+
+
 def parse(text: str) -> FixMessage:
-    """A message as it came over the line, "8=FIX.4.2␁9=…". What is no field is passed over."""
+    """A message as it came over the line, "8=FIX.4.2␁9=…". What is no field is passed over, and what is not UTF-8 is
+    read as Latin-1, as venues write their words."""
+    if not text.isascii():
+        text = text.translate(_LATIN_1)
     fields = [
-        (int(tag), value) for tag, _, value in (item.partition("=") for item in text.split("\x01")) if tag.isdigit()
+        (int(tag), value) for tag, _, value in (item.partition("=") for item in text.split("\x01")) if tag.isdecimal()
     ]
     found = FixMessage("", fields)
     return FixMessage(found.get(Tag.MSG_TYPE), fields)

@@ -32,7 +32,7 @@ class PositionInquiry:
         if account is None:
             return False
         total = message.get(Tag.TOTAL_NUM_POS_REPORTS)
-        if total.isdigit():
+        if total.isdecimal():
             self._expected[account] = int(total)
         if message.msg_type == MsgType.POSITION_REPORT:
             self._reports[account] += 1

@@ -251,6 +251,20 @@ async def test_an_unknown_value_costs_no_fill(table: Table) -> None:
     assert (await ems.hears("fill")).fill.fill.signed_qty == "10"
 
 
+async def test_words_that_are_not_utf_8_are_passed_on_and_cost_nothing(table: Table) -> None:
+    venue, ems = table.venue, table.ems
+    await ems.says(broker_order("R1", qty="10", limit="100"))
+    order = await venue.hears("D")
+    for exec_id in ("\xf6", "\xf7"):
+        venue.reports(order, "F", "1", (17, exec_id), (37, "\xb2"), (32, "1"), (31, "100"), encoding="latin-1")
+    assert (await ems.hears("ack")).ack.broker_order_id == "\xb2"
+    assert [(await ems.hears("fill")).fill.fill.exec_id for _ in range(2)] == ["\xf6", "\xf7"]
+    venue.reports(order, "4", "4", (58, "gel\xf6scht"), encoding="latin-1")
+    assert (await ems.hears("canceled")).canceled.text == "gel\xf6scht"
+    venue.reports(order, "F", "1", (17, "\xf8"), (32, "1"), (31, "100"))
+    assert (await ems.hears("fill")).fill.fill.exec_id == "\xf8"
+
+
 async def test_positions_are_offered_once_the_venue_has_told_them(tmp_path: Path) -> None:
     async with FixVenue() as venue:
         adapter = _adapter(tmp_path / "adapter", venue, VENUE__POSITIONS="true", VENUE__MASS_STATUS="true")
