@@ -17,7 +17,7 @@ _BY_EXEC_TYPE = {
     "0": Report.NEW,
     "1": Report.FILL,  # 4.2
     "2": Report.FILL,  # 4.2
-    "3": Report.EXPIRED,  # done for day
+    "3": Report.DONE_FOR_DAY,
     "4": Report.CANCELED,
     "5": Report.REPLACED,
     "6": Report.PENDING,
@@ -38,7 +38,7 @@ _ORD_STATUSES = {
     "0": OrdStatus.WORKING,
     "1": OrdStatus.WORKING,
     "2": OrdStatus.FILLED,
-    "3": OrdStatus.EXPIRED,
+    "3": OrdStatus.DONE_FOR_DAY,
     "4": OrdStatus.CANCELED,
     "5": OrdStatus.WORKING,  # replaced, 4.2
     "6": OrdStatus.PENDING,
@@ -75,6 +75,8 @@ _BUSINESS_REJECT_REASONS = {
     "4": Reason.BROKER_DOWN,
 }
 _ABSOLUTE = "3"
+_EXPONENT_MAX = 40
+"""Beyond every number of the wire: what is larger can be neither counted nor told."""
 
 
 def execution_report(message: FixMessage) -> ExecutionReport:
@@ -146,7 +148,7 @@ def _time_ns(found: Mapping[int, str]) -> int:
         text = found.get(tag, "")
         seconds = _seconds(text[:17])
         if seconds:
-            decimals = text[18:27] if text[17:18] == "." and text[18:27].isdigit() else "0"
+            decimals = text[18:27] if text[17:18] == "." and text[18:27].isdecimal() else "0"
             return seconds * 1_000_000_000 + int(decimals.ljust(9, "0"))
     return 0
 
@@ -166,7 +168,7 @@ def number(text: str) -> Decimal | None:
         value = Decimal(text)
     except InvalidOperation:
         return None
-    return value if value.is_finite() else None
+    return value if value.is_finite() and abs(value.adjusted()) <= _EXPONENT_MAX else None
 
 
 def _number(found: Mapping[int, str], tag: int) -> Decimal | None:

@@ -28,6 +28,7 @@ from broker_adapters.fix.core.said import CancelReject, ExecutionReport, OrdStat
 from broker_adapters.fix.core.values import OrdType, Reason, TimeInForce
 
 _ZERO = Decimal(0)
+_BEYOND_THE_DAY = (TimeInForce.GTC, TimeInForce.GTD)
 
 
 def execution_report(desk: Desk, said: ExecutionReport) -> str:
@@ -163,6 +164,7 @@ def _replaced(desk: Desk, order: Order, said: ExecutionReport) -> str:
         return ""
     if order.status is Status.FILLED and order.cum_qty < order.order_qty:
         order.status = Status.WORKING  # the last fill of the old quantity came first
+    _check_filled(order, said.ord_status)
     ref = "" if request is None else request.request_ref
     desk.tell(
         Modified(
@@ -198,6 +200,14 @@ def _expired(desk: Desk, order: Order, said: ExecutionReport) -> str:
     return _missing(order, said)
 
 
+def _done_for_day(desk: Desk, order: Order, said: ExecutionReport) -> str:
+    """The end of an order for the day; one that stands for longer goes on tomorrow."""
+    if order.time_in_force not in _BEYOND_THE_DAY:
+        return _expired(desk, order, said)
+    _ack(desk, order, said.time_ns)
+    return _missing(order, said)
+
+
 def _status(desk: Desk, order: Order, said: ExecutionReport) -> str:
     """The state alone. A fill that nobody told is not made up from it."""
     match said.ord_status:
@@ -213,6 +223,8 @@ def _status(desk: Desk, order: Order, said: ExecutionReport) -> str:
             return _canceled(desk, order, said)
         case OrdStatus.EXPIRED:
             return _expired(desk, order, said)
+        case OrdStatus.DONE_FOR_DAY:
+            return _done_for_day(desk, order, said)
         case OrdStatus.REJECTED:
             if order.status is not Status.PENDING:
                 return f"the venue does not know {order.order_ref}: {said.text}"
@@ -265,6 +277,7 @@ _RULES: dict[Report, Callable[[Desk, Order, ExecutionReport], str]] = {
     Report.REPLACED: _replaced,
     Report.REJECTED: _rejected,
     Report.EXPIRED: _expired,
+    Report.DONE_FOR_DAY: _done_for_day,
     Report.STATUS: _status,
     Report.TRADE_CANCELED: _trade_canceled,
     Report.TRADE_CORRECTED: _trade_corrected,
@@ -290,7 +303,9 @@ def _placed_elsewhere(desk: Desk, said: ExecutionReport) -> Order | None:
     """An order that nobody here has asked for, told as external; None for one that has ended, and of a foreign
     account."""
     account = desk.listings.account(said.venue_account)
-    ended = said.ord_status in (OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED)
+    ended = said.ord_status in (OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED) or (
+        said.ord_status is OrdStatus.DONE_FOR_DAY and said.time_in_force not in _BEYOND_THE_DAY
+    )
     executed = said.report in (Report.FILL, Report.TRADE_CANCELED, Report.TRADE_CORRECTED)
     if account is None or said.side is None or (ended and not executed):
         return None

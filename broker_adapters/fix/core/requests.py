@@ -110,7 +110,11 @@ def query(desk: Desk, asked: Query) -> None:
 
 
 def ask_status(desk: Desk, order: Order) -> None:
-    """OrderStatusRequest, where the venue answers it."""
+    """OrderStatusRequest, where the venue answers it; nothing about an order that it never had: its "no such order"
+    could come after the order, sent by then, and pass for its rejection."""
+    new = order.outstanding(Kind.NEW)
+    if new is not None and new.stage is Stage.NOT_SENT:
+        return
     if desk.profile.order_status and desk.venue_up and order.status.is_open:
         desk.send(writing.order_status_request(order, desk.listings))
 

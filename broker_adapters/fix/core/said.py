@@ -22,6 +22,8 @@ class Report(IntEnum):
     """The answer to a question, or an order that was restated."""
     PENDING = 10
     """Nothing has happened yet."""
+    DONE_FOR_DAY = 11
+    """It executes no more today."""
 
 
 class OrdStatus(IntEnum):
@@ -33,6 +35,7 @@ class OrdStatus(IntEnum):
     REJECTED = 4
     EXPIRED = 5
     PENDING = 6
+    DONE_FOR_DAY = 7
 
 
 @dataclass(slots=True)

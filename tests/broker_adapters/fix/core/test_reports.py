@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from broker_adapters.fix.core import reading, reports, requests
-from broker_adapters.fix.core.asked import Cancel, Drop, Modify, Submit
+from broker_adapters.fix.core.asked import Cancel, Drop, Modify, Query, Submit
 from broker_adapters.fix.core.desk import Desk, FateTold
 from broker_adapters.fix.core.events import (
     Acked,
     Canceled,
     CancelRejected,
     Event,
+    Expired,
     Filled,
     Modified,
     ModifyRejected,
@@ -142,6 +143,54 @@ def test_a_raise_that_is_taken_after_the_last_fill_revives_the_order(desk: Desk)
     (modified,) = hear(desk, "11=R1M1|41=R1|37=O1|17=E2|20=0|150=5|39=1|38=15|14=10|151=5")
     assert isinstance(modified, Modified)
     assert (order.status, order.cl_ord_id, modified.order_qty) == (Status.WORKING, "R1M1", 15)
+
+
+def test_a_replace_down_to_what_is_filled_ends_the_order(desk: Desk) -> None:
+    order = submit(desk)
+    hear(desk, "11=R1|37=O1|17=E1|20=0|150=1|39=1|32=4|31=100|14=4|151=6")
+    requests.modify(desk, Modify("R1", "R1M1", Decimal(4), None, None), NOW_NS)
+    (modified,) = hear(desk, "11=R1M1|41=R1|37=O1|17=E2|20=0|150=5|39=2|38=4|14=4|151=0")
+    assert isinstance(modified, Modified)
+    assert order.status is Status.FILLED
+    assert desk.open == [], "or an EMS would be told of it as of one placed elsewhere"
+
+
+def test_done_for_day_ends_what_stands_for_the_day_only(desk: Desk) -> None:
+    for report in ("150=3|39=3", "150=I|39=3"):
+        submit(desk, f"D{report[4]}")
+        *_, ended = hear(desk, f"11=D{report[4]}|37=O-D{report[4]}|17=E1|{report}|14=0|151=0")
+        assert isinstance(ended, Expired)
+        requests.submit(desk, replace(LIMIT, order_ref=f"G{report[4]}", time_in_force=TimeInForce.GTC), NOW_NS)
+        (told,) = hear(desk, f"11=G{report[4]}|37=O-G{report[4]}|17=E2|{report}|14=0|151=0")
+        assert isinstance(told, Acked)
+        (filled,) = hear(desk, f"11=G{report[4]}|37=O-G{report[4]}|17=E3|150=F|39=2|32=10|31=100|14=10|151=0")
+        assert isinstance(filled, Filled), "the next day"
+        assert desk.fate(f"G{report[4]}").fate is Fate.FILLED
+
+
+def test_nobody_is_asked_about_an_order_that_never_went_out(desk: Desk) -> None:
+    order = submit(desk)
+    desk.gathered.outgoing.clear()
+    order.requests["R1"].stage = Stage.NOT_SENT  # as a restart finds it
+    requests.query(desk, Query("R1"))
+    requests.ask_status(desk, order)
+    assert desk.gathered.outgoing == [], "no such order, the venue would say when it has come by then"
+    submit(desk)
+    requests.query(desk, Query("R1"))
+    sent = [outgoing.message.msg_type for outgoing in desk.gathered.outgoing]
+    assert sent == [MsgType.NEW_ORDER_SINGLE, MsgType.ORDER_STATUS_REQUEST]
+
+
+@pytest.mark.parametrize("text", ["1E+999990", "-1E+41", "1E-999990", "NaN", "\udcb2"])
+def test_a_number_that_nobody_can_count_is_absent(desk: Desk, text: str) -> None:
+    order = submit(desk)
+    (acked,) = hear(desk, f"11=R1|37=O1|17=E0|150=0|39=0|14={text}|151={text}|60=20261122-10:00:00.{text}")
+    assert isinstance(acked, Acked)
+    hear(desk, f"11=R1|37=O1|17=E1|150=F|39=1|32={text}|31=100|14=4|151=6")
+    assert order.cum_qty == 0
+    *_, filled = hear(desk, f"11=R1|37=O1|17=E2|150=F|39=1|32=4|31=100|12={text}|{text}=1")
+    assert isinstance(filled, Filled)
+    assert filled.fee is None
 
 
 def test_an_order_comes_twice_and_goes_out_once(desk: Desk) -> None:
