@@ -177,13 +177,13 @@ class Engine:
             case _NotTaken():
                 self._not_sent(item.request_ref, "the session did not take it")
             case _:
-                self._heard_count += 1
                 self._take_incoming(item)
         self._gather_told()
 
     def _take_incoming(self, item: Incoming) -> None:
         match item:
             case Heard():
+                self._heard_count += 1
                 self._group.heard = item.place
                 self._take_heard(item)
             case LoggedOn():

@@ -137,7 +137,7 @@ def _guarded(
 
 
 class VenueSession(fix.Application):
-    """One session as an initiator. `hear` is called on the event loop, and `took` must follow once what came is
+    """One session as an initiator. `hear` is called on the event loop, and `took` must follow once a `Heard` is
     stored. `resend_seconds_max` gives the age up to which a request may go out again."""
 
     def __init__(self, line: Line, credentials: Credentials, hear: Callable[[Incoming], None]) -> None:
@@ -218,15 +218,18 @@ class VenueSession(fix.Application):
         self._loop.call_later(LEVEL_AGAIN_SECONDS, self.ask_level)
 
     def took(self) -> None:
-        """One that was heard is stored: there is room for another."""
+        """A `Heard` is stored: there is room for another."""
         try:
             self._room.release()
         except ValueError:
             assert self._closed, "more was taken than was heard"
 
     def put(self, incoming: Incoming) -> None:
-        """Hand over to the event loop; from any thread. Waits for room."""
-        self._room.acquire()
+        """Hand over to the event loop; from any thread. What the venue says waits for room. Nothing else does: it is
+        told while QuickFIX holds the lock that `send` waits for, and then nobody would make room. There is little of
+        it: one for each request that was not answered."""
+        if isinstance(incoming, Heard):
+            self._room.acquire()
         if not self._closed:
             self._loop.call_soon_threadsafe(self._hear, incoming)
 
