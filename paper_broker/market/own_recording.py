@@ -1,11 +1,11 @@
 """Recordings that `pitline record` made: gzip, its content one encoded `pitline.types.v1.Recording`.
 
-Read member by member, each whole by itself: what a crash left of a last one is passed over, cut off or ending in zeros,
-as file systems leave it after a loss of power; other damage is not.
+Read member by member, each whole by itself: what a crash left of a last one is passed over, cut off, or with zeros
+where a loss of power left blocks unwritten; damage that a whole member follows is not.
 Used by `replay.py`; market time is what the recorded broker said, or when the recorder had it.
 """
 
-import os
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ FORMAT = "pitline-recording-1"
 _BEGINS = market_pb2.Recording(format=FORMAT).SerializeToString()
 _READ_BYTES = 64 * 1024
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's name for a gzip member
-_SECTOR_BYTES = 512
+_HEAD = re.compile(re.escape(b"\x1f\x8b\x08"))  # how a member begins
+_TORN_BYTES_MAX = 8 * 1024 * 1024  # a member holds a quarter of a megabyte, or one update beyond that
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -119,23 +120,33 @@ def _members(path: Path) -> Iterator[bytes]:
         while ahead:
             begins = file.tell() - len(ahead)
             member = zlib.decompressobj(_GZIP)
-            parts: list[bytes] = []
+            parts, damage = list[bytes](), "it is cut off"
             try:
                 while ahead and not member.eof:
                     parts.append(member.decompress(ahead))
                     ahead = member.unused_data if member.eof else file.read(_READ_BYTES)
-            except zlib.error:
-                if not _ends_in_zeros(file, begins):
-                    raise
+            except zlib.error as error:
+                damage = str(error)
             if not member.eof:
+                if _whole_follows(file, begins):
+                    raise zlib.error(damage)
                 _log.warning("recording_torn", path=str(path))
                 return
             ahead = ahead or file.read(_READ_BYTES)
             yield b"".join(parts)
 
 
-def _ends_in_zeros(file: BinaryIO, begins: int) -> bool:
-    """Whether the last sector, as far as it is after `begins`, was never written."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(begins, (end - 1) // _SECTOR_BYTES * _SECTOR_BYTES))
-    return not file.read().strip(b"\0")
+def _whole_follows(file: BinaryIO, begins: int) -> bool:
+    """Whether there is a whole member after the one that begins there, or more than a crash leaves of one."""
+    file.seek(begins + 1)
+    rest = file.read(_TORN_BYTES_MAX + 1)
+    return len(rest) > _TORN_BYTES_MAX or any(_is_whole(rest[found.start() :]) for found in _HEAD.finditer(rest))
+
+
+def _is_whole(content: bytes) -> bool:
+    member = zlib.decompressobj(_GZIP)
+    try:
+        member.decompress(content)
+    except zlib.error:
+        return False
+    return member.eof

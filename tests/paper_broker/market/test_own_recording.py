@@ -120,6 +120,20 @@ def test_tail_of_zeros_is_passed_over_as_a_loss_of_power_leaves_it(tmp_path: Pat
             assert played(torn) == played(tmp_path / "x.rec"), (first_zero, size)
 
 
+def test_last_member_of_which_a_block_was_not_written_is_passed_over_and_any_other_refused(tmp_path: Path) -> None:
+    whole = written(tmp_path / "x.rec", at(10, quote=quote("99", "100"))).read_bytes()
+    updates = [at(11 + second, quote=quote(f"{60 + second % 39}", f"{100 + second * 7}")) for second in range(400)]
+    more = gzip.compress(Recording(updates=updates).SerializeToString())
+    with_hole = whole + more[:100] + bytes(512) + more[612:]
+    assert len(with_hole) == len(whole + more)
+    torn = tmp_path / "torn.rec"
+    torn.write_bytes(with_hole)
+    assert played(torn) == played(tmp_path / "x.rec")
+    torn.write_bytes(with_hole + gzip.compress(b""))
+    with pytest.raises(UnreadableError, match="damaged"):
+        played(torn)
+
+
 def test_damage_before_the_end_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "x.rec", at(10, quote=quote("99", "100")))
     content = bytearray(path.read_bytes())
