@@ -63,3 +63,10 @@ async def test_market_that_nobody_knows_is_told_in_one_line_and_no_file_begun(em
     ran = await pitline(ems.address, "record", "ETH-USDT", "paper:NOPE", "--out", str(out))
     assert (ran.exit_code, ran.out, ran.err) == (5, "", "pitline: paper:NOPE is not known\n")
     assert not out.exists()
+
+
+async def test_market_that_is_named_twice_is_recorded_once(ems: FakeEms, tmp_path: Path) -> None:
+    out = tmp_path / "x.rec"
+    ran = await pitline(ems.address, "record", "ETH-USDT", "paper:ETH-USDT", "--out", str(out), "--seconds", "1")
+    assert (ran.exit_code, ran.err) == (0, "")
+    assert [each.key.symbol for each in recorded(out).instruments] == ["ETH-USDT"]

@@ -142,15 +142,15 @@ def record(
         raise typer.BadParameter(f"{out} exists, and a recording is never written over", param_hint="--out")
 
     async def work(caller: Caller, _: Output) -> ExitCode:
-        keys = [await caller.market_key(symbol) for symbol in symbols]
+        named = [await caller.market_key(symbol) for symbol in symbols]
+        keys = {market_name(key): key for key in named}  # each once, however often it was asked for
         listed = {(each.key.broker, each.key.symbol): each for each in await caller.list_instruments()}
-        names = [market_name(key) for key in keys]
-        for key, name in zip(keys, names, strict=True):
+        for name, key in keys.items():
             if (key.broker, key.symbol) not in listed:
                 raise UnknownSymbolError(f"{name} is not known")
-        file = RecordingFile(out, [listed[key.broker, key.symbol] for key in keys], book_depth)
+        file = RecordingFile(out, [listed[key.broker, key.symbol] for key in keys.values()], book_depth)
         try:
-            await _recorded(caller.quotes(names, depth=book_depth, trades=True), file, seconds_max)
+            await _recorded(caller.quotes(list(keys), depth=book_depth, trades=True), file, seconds_max)
         finally:
             try:
                 file.close()
