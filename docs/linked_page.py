@@ -60,8 +60,9 @@ attached, over restarts, and at brokers that know nothing of it. A broker sees s
 They have one account, one symbol and one order_qty; any of them may be live, dark or a stop, none an alert. They are
 taken all together or not at all. A STOP or STOP_LIMIT that shares with a live limit order of its side stops below that
 limit if it sells and above it if it buys: else one of them would be executed at once wherever the price is, and the
-group is refused, OUT_OF_RANGE. A modify may bring them beyond one another; so one gets out at once. A fill decides and nothing else: an order that fires or is acknowledged takes nothing
-from another. Owners may change prices of any and cancel any; the quantity of all but a parent follows the others, and a
+group is refused, OUT_OF_RANGE. A modify may bring them beyond one another; so one gets out at once. A fill decides
+and nothing else: an order that fires or is acknowledged takes nothing from another. Owners may change prices of any
+and cancel any; the quantity of all but a parent follows the others, and a
 modify of it is refused. Canceling one of several that share leaves the others.
 
 The quantity left for orders that share one is what was filled of their parent, or what they were submitted with where
