@@ -33,6 +33,7 @@ from ems_service.servicers.departures import Departures
 from ems_service.servicers.event_stream import EventStream
 from ems_service.servicers.opening import begin, check
 from ems_service.servicers.order_pages import OrderPages, Wanted
+from ems_service.servicers.position_pages import PAGE_TOKEN as POSITIONS_TOKEN, WantedPositions, positions_page
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.subscription import watching_of
 from ems_service.servicers.trade import Trade
@@ -166,27 +167,19 @@ class Trading(TradingServiceServicer):
         return await self._pages.page(wanted)
 
     async def ListPositions(self, request: pb.ListPositionsRequest, context: Context) -> pb.ListPositionsResponse:
-        """Positions, by account and symbol."""
+        """Positions, by account and symbol, page by page."""
+        size = page_size(request.page_size, "page_size", PAGE_SIZE_MAX, PAGE_SIZE_MAX)
+        token = page_token(request.page_token, "page_token", POSITIONS_TOKEN)
         accounts = a_filter(request.accounts, "accounts", an_account)
         symbols = a_filter(request.symbols, "symbols", a_symbol)
 
-        def look(state: State) -> pb.ListPositionsResponse | str:
-            for account in sorted(accounts):
-                if state.broker_of(account) is None:
-                    return account
-            found = [
-                report.position_message(position)
-                for (account, symbol), position in sorted(state.positions.items(), key=lambda item: item[0])
-                if (not accounts or account in accounts)
-                and (not symbols or symbol in symbols)
-                and (position.signed_qty or request.include_flat)
-            ]
-            return pb.ListPositionsResponse(positions=found)
+        def unknown(state: State) -> str | None:
+            return next((account for account in sorted(accounts) if state.broker_of(account) is None), None)
 
-        found = await self._engine.read_for_client(look)
-        if isinstance(found, str):
-            raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no account {found}", field="accounts")
-        return found
+        nobodys = await self._engine.read_for_client(unknown)
+        if nobodys is not None:
+            raise Refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT", f"no account {nobodys}", field="accounts")
+        return await positions_page(WantedPositions(token, size, request.include_flat, accounts, symbols), self._engine)
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
         """Accounts, by name."""

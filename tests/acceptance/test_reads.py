@@ -122,6 +122,12 @@ async def test_positions_are_listed_flat_ones_if_asked_for(on_sim: SimStack) -> 
     assert await listed(ListPositionsRequest(include_flat=True)) == [("X-USD", "0"), ("Y-USD", "1")]
     assert await listed(ListPositionsRequest(include_flat=True, symbols=["X-USD"])) == [("X-USD", "0")]
     assert await listed(ListPositionsRequest(accounts=["sim.main"])) == [("Y-USD", "1")]
+    first = await trading.ListPositions(ListPositionsRequest(include_flat=True, page_size=1))
+    assert [position.symbol for position in first.positions] == ["X-USD"]
+    second = ListPositionsRequest(include_flat=True, page_size=1, page_token=first.next_page_token)
+    assert await listed(second) == [("Y-USD", "1")]
+    assert not (await trading.ListPositions(second)).next_page_token
+    assert not (await trading.ListPositions(ListPositionsRequest(page_size=1))).next_page_token
     refusal = await refused(trading.ListPositions(ListPositionsRequest(accounts=["sim.nobody"])))
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_ACCOUNT")
 

@@ -203,9 +203,16 @@ class Caller:
         self, *, accounts: Sequence[str] = (), symbols: Sequence[str] = (), include_flat: bool = False
     ) -> list[PositionView]:
         """Positions by account, then symbol."""
-        request = ListPositionsRequest(accounts=accounts, symbols=symbols, include_flat=include_flat)
-        response = await self._answer(self._trading.ListPositions(request, timeout=CALL_SECONDS_MAX))
-        return [PositionView(position) for position in response.positions]
+        request = ListPositionsRequest(
+            accounts=accounts, symbols=symbols, include_flat=include_flat, page_size=_PAGE_SIZE
+        )
+        positions: list[PositionView] = []
+        while True:
+            page = await self._answer(self._trading.ListPositions(request, timeout=CALL_SECONDS_MAX))
+            positions += (PositionView(position) for position in page.positions)
+            if not page.next_page_token:
+                return positions
+            request.page_token = page.next_page_token
 
     async def list_accounts(self) -> list[Account]:
         """Accounts that the caller may see, by name."""

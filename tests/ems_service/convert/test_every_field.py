@@ -381,6 +381,11 @@ ROWS: dict[str, Row] = {
     ],
     "ListPositionsRequest.symbols": a_filter("X-USD", a_symbol()),
     "ListPositionsRequest.include_flat": AnyValue("both are asked for"),
+    "ListPositionsRequest.page_size": at_most(1000),
+    "ListPositionsRequest.page_token": [
+        Bad(value, "MALFORMED", "none that this server gave")
+        for value in ("x", "sim.main", "sim.main X USD", "sim.main ü", "9" * MEGABYTE)
+    ],
     "WatchRequest.client_id": an_id(),
     "WatchRequest.journal_id": an_id(required=False),
     "WatchRequest.resume_after_seq": [Bad(seq, "UNSUPPORTED", "journal_id is not") for seq in (1, 2**64 - 1)],

@@ -659,8 +659,14 @@ class ListPositionsRequest(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     SYMBOLS_FIELD_NUMBER: _builtins.int
     INCLUDE_FLAT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     include_flat: _builtins.bool
     """Flat ones too: they keep realized profit and fees."""
+    page_size: _builtins.int
+    """At most this many, 1 to 1,000; 0: 1,000."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Of these accounts; none: all that the caller may see."""
@@ -675,10 +681,12 @@ class ListPositionsRequest(_message.Message):
         accounts: _abc.Iterable[_builtins.str] | None = ...,
         symbols: _abc.Iterable[_builtins.str] | None = ...,
         include_flat: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "include_flat", b"include_flat", "symbols", b"symbols"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "include_flat", b"include_flat", "page_size", b"page_size", "page_token", b"page_token", "symbols", b"symbols"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -686,11 +694,14 @@ Global___ListPositionsRequest: _TypeAlias = ListPositionsRequest  # noqa: Y015
 
 @_typing.final
 class ListPositionsResponse(_message.Message):
-    """Positions."""
+    """A page of positions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     POSITIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty: this was the last."""
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[_position_pb2.Position]:
         """By account, then symbol."""
@@ -699,10 +710,11 @@ class ListPositionsResponse(_message.Message):
         self,
         *,
         positions: _abc.Iterable[_position_pb2.Position] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
