@@ -1,18 +1,19 @@
 """Route BEST on a recorded day of EUR-USD at two dealers, a paper broker replaying each: never worse than the better
 dealer alone at the time of each order.
 
-What is compared with are the files themselves, read here and not as the paper broker reads them. The EMS's quotes only
-tell which row was in force at which broker when; a price that changes while an order is under way counts for either.
+A moment of every ten minutes of the day is played, one after the other, so that orders are spread over all of it. What
+is compared with are the files themselves, read here and not as the paper broker reads them. The EMS's quotes only tell
+which row was in force at which broker when; a price that changes while an order is under way counts for either.
 """
 
 import asyncio
-import os
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -38,10 +39,19 @@ _log = structlog.stdlib.get_logger(__name__)
 DEALERS = {"fxcm": 5, "oanda": 0}
 """Hours that each file's clock is behind UTC."""
 MIDNIGHT_MS = 1_399_420_800_000  # 2014-05-07, UTC
-FROM_MS = 9 * 3_600_000
+HOUR_MS = 3_600_000
+HOURS = range(5, 24)
+"""In which both dealers have quotes, UTC."""
+EVERY_MS = 10 * 60_000
+MOMENT_MS = 1_000
+"""Of market time is played at each of MARKS; it begins with the quotes that are in force there."""
+LAST_MOMENT_MS = 60_000
+MARKS = range(HOURS[0] * HOUR_MS, (HOURS[-1] + 1) * HOUR_MS - LAST_MOMENT_MS, EVERY_MS)
+PLAYED_FROM_MS = 9 * HOUR_MS
+"""The time at which the first of them is played."""
 SPEED = 10.0
-ORDERS = int(os.environ.get("PITLINE_ROUTED_ORDERS", "40"))
-"""More of them take longer: `PITLINE_ROUTED_ORDERS=300`."""
+TOLD_LATER_NS = 5_000_000
+"""A quote may be told so much later than what came of it."""
 DISPLAYED = Decimal(1_000_000)
 """What the paper broker displays of every quote of such a file."""
 QUANTITIES = ("400000", "1000000", "1600000", "2000000")
@@ -50,7 +60,7 @@ SYMBOL = "EUR-USD"
 
 @dataclass
 class Dealer:
-    """A file's rows by time of day, ms UTC, and what the EMS was told of them."""
+    """A file's rows by the time at which they are played, ms UTC, and what the EMS was told of them."""
 
     rows: list[tuple[int, Decimal, Decimal]]
     times: list[int] = field(init=False)
@@ -58,6 +68,7 @@ class Dealer:
         default_factory=list[tuple[int, Decimal | None, Decimal | None]]
     )
     """(EMS time in ns, bid, ask), each found in the file; None where a row is crossed, which is nobody's price."""
+    played_ms: int = PLAYED_FROM_MS
 
     def __post_init__(self) -> None:
         self.times = [time_ms for time_ms, _, _ in self.rows]
@@ -86,18 +97,25 @@ class Dealer:
 
 
 def dealer(name: str, folder: Path) -> Dealer:
-    """The dealer's file from FROM_MS on, written again into the folder for its paper broker."""
+    """The moments of the dealer's file, written again into the folder for its paper broker."""
     source = market_data(f"fx/{name}_eurusd_20140507_quote.zip")
     with ZipFile(source) as archive:
         [inner] = archive.namelist()
         lines = archive.read(inner).decode().split()
-    behind_ms = DEALERS[name] * 3_600_000
-    kept = [line for line in lines if int(line.split(",")[0]) + behind_ms >= FROM_MS]
+    behind_ms = DEALERS[name] * HOUR_MS
+    recorded = [(int(ms) + behind_ms, bid, ask) for ms, bid, ask in (line.split(",") for line in lines)]
+    times = [time_ms for time_ms, _, _ in recorded]
+    moments: list[tuple[int, str, str]] = []
+    for number, mark in enumerate(MARKS):
+        later_ms = PLAYED_FROM_MS + number * MOMENT_MS - mark
+        ends_ms = mark + (LAST_MOMENT_MS if number == len(MARKS) - 1 else MOMENT_MS)
+        in_force = bisect_right(times, mark) - 1
+        for time_ms, bid, ask in recorded[in_force : bisect_left(times, ends_ms)]:
+            moments.append((max(time_ms, mark) + later_ms, bid, ask))
     folder.mkdir(parents=True)
     with ZipFile(folder / "day.zip", "w") as archive:
-        archive.writestr(inner, "\n".join(kept) + "\n")
-    fields = [line.split(",") for line in kept]
-    return Dealer([(int(ms) + behind_ms, Decimal(bid), Decimal(ask)) for ms, bid, ask in fields])
+        archive.writestr(inner, "".join(f"{ms - behind_ms},{bid},{ask}\n" for ms, bid, ask in moments))
+    return Dealer([(ms, Decimal(bid), Decimal(ask)) for ms, bid, ask in moments])
 
 
 @asynccontextmanager
@@ -146,6 +164,7 @@ async def watch(desk: Desk, name: str, into: Dealer) -> None:
                 bid, ask = (Decimal(px) if px else None for px in (update.quote.bid_px, update.quote.ask_px))
                 time_ms = update.market_time.ToMilliseconds() - MIDNIGHT_MS
                 assert into.says(time_ms, bid, ask), f"{name} has no {bid} {ask} at {time_ms} ms"
+                into.played_ms = time_ms
                 into.told.append((update.receive_time.ToNanoseconds(), bid, ask))
 
 
@@ -171,7 +190,7 @@ class Routed:
 
 async def order(client: Client, number: int, terms: OrderTerms, dealers: dict[str, Dealer]) -> Routed:
     """Submit one and wait for its end."""
-    name, seen = f"P{number}", len(client.events)
+    name, seen, from_ns = f"P{number}", len(client.events), time.time_ns()
     client.submit(name, best(terms))
     routed = await client.sees("order_routed", name)
 
@@ -188,40 +207,52 @@ async def order(client: Client, number: int, terms: OrderTerms, dealers: dict[st
         px, time_ms = Decimal(fill.price), fill.market_time.ToMilliseconds() - MIDNIGHT_MS
         assert dealers[at].sold_at(time_ms, px, buys=buys), f"{at} had no {px} at {time_ms} ms"
         fills.append((at, abs(Decimal(fill.signed_qty)), px))
-    to_ns = max(event.order_filled.receive_time.ToNanoseconds() for event in filled)
-    return Routed(buys, Decimal(terms.order_qty), fills, routed.time.ToNanoseconds(), to_ns)
+    return Routed(buys, Decimal(terms.order_qty), fills, from_ns, time.time_ns() + TOLD_LATER_NS)
 
 
-async def new_prices(dealers: dict[str, Dealer], taken: dict[str, Decimal], *, buys: bool) -> None:
-    """Wait until each dealer shows another price than was `taken` there last: what is displayed is whole again."""
+def mark_played(dealers: dict[str, Dealer]) -> int:
+    """Which of MARKS is being played."""
+    played_ms = max(one.played_ms for one in dealers.values()) - PLAYED_FROM_MS
+    return min(played_ms // MOMENT_MS, len(MARKS) - 1)
+
+
+async def new_prices(dealers: dict[str, Dealer], taken: dict[str, Decimal], *, buys: bool) -> bool:
+    """Wait until each dealer shows another price than was `taken` there last: what is displayed is whole again. False
+    when the day is over."""
 
     async def there() -> bool | None:
+        if mark_played(dealers) == len(MARKS) - 1:
+            return False
         shown = {name: one.told[-1][2 if buys else 1] for name, one in dealers.items() if one.told}
         whole = len(shown) == len(dealers) and None not in shown.values()
         return True if whole and shown.items().isdisjoint(taken.items()) else None
 
-    await eventually(there, "another price at each dealer")
+    return await eventually(there, "another price at each dealer")
 
 
 async def test_routed_orders_are_never_worse_than_the_better_dealer_alone(
     tmp_path: Path,
 ) -> None:
     done: list[Routed] = []
+    hours: set[int] = set()
     async with replaying(tmp_path) as (desk, dealers):
         async with desk.client("A") as client:
             await client.opened()
             taken: dict[bool, dict[str, Decimal]] = {True: {}, False: {}}
             quantities = cycle(QUANTITIES)
-            for number in range(ORDERS):
+            for number in count():
                 buys = number % 3 != 2
-                await new_prices(dealers, taken[buys], buys=buys)
+                if not await new_prices(dealers, taken[buys], buys=buys):
+                    break
+                hours.add(MARKS[mark_played(dealers)] // HOUR_MS)
                 terms = (buy if buys else sell)(next(quantities), SYMBOL)
                 done.append(await order(client, number, terms, dealers))
                 taken[buys].update({name: px for name, _, px in done[-1].fills})
         exact = sum(_judged(routed, dealers) for routed in done)
+    assert len(hours) > len(HOURS) / 2, f"orders in the hours {hours} only"
     assert {name for routed in done for name, _, _ in routed.fills} == set(DEALERS)
     saved = {name: sum(_saved(routed, dealers[name]) for routed in done) for name in dealers}
-    _log.info("routed", orders=len(done), prices_stood_still=exact, saved_usd_against=saved)
+    _log.info("routed", orders=len(done), hours=len(hours), prices_stood_still=exact, saved_usd_against=saved)
 
 
 def _judged(routed: Routed, dealers: dict[str, Dealer]) -> bool:
@@ -233,9 +264,10 @@ def _judged(routed: Routed, dealers: dict[str, Dealer]) -> bool:
         for name, one in dealers.items()
     ]
     throughout = [[px for px in prices if px is not None] for prices in met if None not in prices]
-    # The better dealer is the one that was when the order began; alone there it would have met the same moves.
-    first = (min if routed.buys else max)(prices[0] for prices in throughout)
-    alone_px = (max if routed.buys else min)(px for prices in throughout if prices[0] == first for px in prices)
+    # The better dealer is each that may have been it meanwhile; alone there the order would have met the same moves.
+    best, worst = (min, max) if routed.buys else (max, min)
+    bound = best(worst(prices) for prices in throughout)
+    alone_px = worst(px for prices in throughout if best(best(prices), bound) == best(prices) for px in prices)
     worse = routed.worst_of(alone) - alone * alone_px
     assert worse <= 0 if routed.buys else worse >= 0, (routed, met)
     stood_still = all(len(set(prices)) == 1 for prices in met)
