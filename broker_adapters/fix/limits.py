@@ -38,6 +38,3 @@ STOP_SECONDS_MAX = 3.0
 
 SECRET_COMMAND_SECONDS_MAX = 10.0
 """Time for the command that prints the password. Beyond it the adapter does not start."""
-
-POSITIONS_SECONDS_MAX = 10.0
-"""Time for the answer to a request for positions; then the report that asked for it is given up, without an end."""
