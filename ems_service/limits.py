@@ -128,6 +128,9 @@ THROTTLE_HZ_MAX = 1_000.0
 DEPTH_MAX = 1_000
 """Levels of a book per side that may be asked for. Beyond it: refused."""
 
+OPEN_SECONDS_MAX = 10.0
+"""Time from the beginning of a Trade stream to an open that is taken. Beyond it the stream ends UNAVAILABLE."""
+
 OPENING_WRITE_SECONDS_MAX = 10.0
 """Time in which a client takes a message, 1 MiB at most, of a snapshot or of what it missed. Beyond it the client is
 cut off: while a stream begins nobody hears whether its client is there.

@@ -23,6 +23,7 @@ from ems_service.limits import (
     COMMAND_ID_LENGTH_MAX,
     COMMANDS_PER_MESSAGE_MAX,
     HEARTBEATS_MISSED_MAX,
+    OPEN_SECONDS_MAX,
 )
 from ems_service.publisher import Publisher
 from ems_service.servicers.budget import throttled
@@ -94,9 +95,10 @@ class Trade:
 
     async def _opened(self) -> tuple[Opening, list[command_pb2.Command]]:
         """What the client asks for, and the commands that came with it. A malformed open is refused and may come
-        again.
+        again, in the time that there is for one.
         """
-        async for request in self._requests:
+        until = asyncio.get_running_loop().time() + OPEN_SECONDS_MAX
+        while (request := await self._before(until)) is not None:
             commands = _commands(request)
             if not commands:
                 continue
@@ -112,6 +114,15 @@ class Trade:
                 await self._write(self._refusal(commands[0], refused))
         text = "the requests ended before an open"
         raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_SEQUENCE", text)
+
+    async def _before(self, until: float) -> trading_service_pb2.TradeRequest | None:
+        """The next request, None after the last. Raises Refused at `until`, seconds of the loop's clock."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(self._requests, None)
+        except TimeoutError:
+            text = f"no open within {OPEN_SECONDS_MAX:g} s"
+            raise Refused(grpc.StatusCode.UNAVAILABLE, "HEARTBEAT_MISSED", text) from None
 
     async def _read(self, commands: list[command_pb2.Command], stream: EventStream) -> None:
         """Until half-close."""

@@ -6,6 +6,13 @@ NAME_LENGTH_MAX = 64
 EPOCH_MAX = 2**63 - 1
 """Largest epoch: what a store of SQLite keeps as a number. A larger one is refused INVALID_ARGUMENT."""
 
+HELLO_SECONDS_MAX = 10.0
+"""Time from the beginning of a trades stream to its hello with all its open refs. Beyond it the stream ends
+UNAVAILABLE."""
+
+HELLO_REFS_MAX = 1_000_000
+"""Open refs of a hello together with the open_refs that follow it, some 100 MB. Beyond it INVALID_ARGUMENT."""
+
 TIME_SECONDS_MAX = 9_000_000_000
 """In the year 2255: ns since 1970 of later times do not fit a store's 64 bits."""
 
