@@ -61,12 +61,15 @@ def hello(state: State, answer: inputs.Hello, market: Market, now_ns: int) -> De
 
 
 def _left_behind(state: State, answer: inputs.Hello, now_ns: int) -> list[events.OrderInDoubt]:
-    """The open orders of the store before this one: only an operator can tell what becomes of them."""
+    """The open orders of the store before this one, and those that an unanswered modify may have live again: only an
+    operator can tell what becomes of them.
+    """
     text = "another store answers for its broker"
     cause = inputs.Cause(broker=answer.cause.broker)
     return [
-        events.OrderInDoubt(0, now_ns, cause, order, replace(order.state, in_doubt=InDoubt.NEW), text)
-        for order in state.open_orders_at(answer.cause.broker)
+        events.OrderInDoubt(0, now_ns, cause, order, replace(order.state, in_doubt=doubt), text)
+        for order in state.unsettled_orders_at(answer.cause.broker)
+        for doubt in [InDoubt.NEW if order.state.is_open else InDoubt.MODIFY]
     ]
 
 

@@ -330,6 +330,23 @@ def test_a_modify_that_is_not_answered_after_the_last_fill_is_asked_about_and_in
     assert not any(core.state.waits["paper"].stages)
 
 
+def test_a_modify_that_is_not_answered_after_the_last_fill_is_in_doubt_when_another_store_is_adopted() -> None:
+    core = connected()
+    core.buy("A")
+    core.ack("A")
+    core.modify("A", qty="2")
+    core.fill("A", "1")
+    core.down()
+    core.accept("store-2")
+    said = core.hello("store-2")
+    assert said[0] == "in_doubt A: FILLED 1+0 avg 100 in doubt MODIFY"
+    core.up()
+    said = core.resolve("A", Resolution.WORKING)
+    assert [line.split()[0] for line in said] == ["doubt_resolved", "modify_rejected"]
+    assert not core.state.revivable_orders
+    assert not any(stage for waits in core.state.waits.values() for stage in waits.stages)
+
+
 def test_a_cancel_of_what_is_filled_waits_for_the_raise_that_is_in_doubt() -> None:
     core = connected()
     core.buy("A")
