@@ -103,6 +103,7 @@ class Session:
             await self.out.below(REPLAY_BACKLOG_BYTES)
         for event in recovery.standing:
             self.out.put(frame(event))
+            await self.out.below(REPLAY_BACKLOG_BYTES)
         held, self._held = self._held or [], None
         for framed in held:
             self.out.put(framed)

@@ -39,4 +39,5 @@ REPLAY_EVENTS = 1_000
 """Events read from the log at once for an EMS that catches up; the next are read when those are on their way."""
 
 REPLAY_BACKLOG_BYTES = 1024 * 1024
-"""Unsent bytes at which the replay of missed events waits: a catch-up of any length stays small in memory."""
+"""Unsent bytes at which the replay of missed events, or of what stands, waits: a recovery of any length stays small on
+its way."""
