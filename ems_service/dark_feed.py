@@ -34,6 +34,7 @@ class DarkFeed:
         self._engine = engine
         self._held: dict[Instrument, _Taker] = {}
         self._waited: frozenset[Instrument] = frozenset()
+        self._expecting: set[asyncio.Task[None]] = set()
 
     def watch(self, instruments: frozenset[Instrument]) -> None:
         """From now on orders wait for the prices of these, and of no others."""
@@ -43,6 +44,12 @@ class DarkFeed:
                 self._hold(instrument)
         for instrument in tuple(self._held):
             self._release_if_unused(instrument)
+
+    def expect(self, given: Submit | SubmitGroup) -> None:
+        """Begin to wait now: who comes with it to `first_prices` later waits no longer than from now on."""
+        task = asyncio.get_running_loop().create_task(self.first_prices(given))
+        self._expecting.add(task)
+        task.add_done_callback(self._expecting.discard)
 
     async def first_prices(self, given: Submit | SubmitGroup) -> None:
         """Wait as `_first_price` does, of a group for all orders that need it together, no longer than for one: a stop

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ from ems_service.servicers.opening import begin, check
 from ems_service.servicers.streams import Streams
 from ems_service.servicers.subscription import Opening, opening_of
 from pitline.ems.v1 import command_pb2, trading_service_pb2
-from pitline.types.v1 import reason_pb2
+from pitline.types.v1 import order_pb2, reason_pb2
 from pitline_rpc.batch import frame
 from pitline_rpc.status import Refused
 
@@ -153,15 +154,33 @@ class Trade:
                 return
 
     async def _take_all(self, commands: list[command_pb2.Command], stream: EventStream) -> None:
-        for message in commands:
+        expected = False
+        for place, message in enumerate(commands):
             try:
                 dark = self._take(message, stream)
             except Refused as refused:
                 stream.put(self._refusal(message, refused))
                 continue
             if dark is not None:
+                if not expected:
+                    self._expect(commands[place + 1 :])
+                    expected = True
                 await self._dark_feed.first_prices(dark)
                 self._ask(dark, stream)
+
+    def _expect(self, commands: list[command_pb2.Command]) -> None:
+        """Begin the waits for first prices of all these together, so that what comes last in a message waits once. What
+        is malformed is refused in its turn.
+        """
+        for message in commands:
+            with suppress(Refused):
+                match message.WhichOneof("kind"):
+                    case "submit" if _may_wait(message.submit.terms):
+                        self._dark_feed.expect(command.submit(message.submit, Cause()))
+                    case "submit_group":
+                        self._dark_feed.expect(submit_group(message.submit_group, Cause()))
+                    case _:
+                        pass
 
     def _ask(self, given: Submit | SubmitGroup | Cancel | Modify | CancelGroup, stream: EventStream) -> None:
         self._waiting += 1
@@ -223,6 +242,12 @@ class Trade:
             elif isinstance(item, OrderEvent) and not together and item.order.client_id != self._client_id:
                 # Who acts on another's order is told how it stands: its events go to its owner.
                 stream.put(frame(answer(Standing(item.cause, item.order), self._engine.clock.now_ns())))
+
+
+def _may_wait(terms: order_pb2.OrderTerms) -> bool:
+    """By what the wire says, which spares reading all orders twice: a dark order, a stop, or one with route BEST."""
+    plain = terms.ord_type in (order_pb2.ORD_TYPE_LIMIT, order_pb2.ORD_TYPE_MARKET)
+    return not plain or terms.HasField("trigger") or bool(terms.route)
 
 
 def _commands(request: trading_service_pb2.TradeRequest) -> list[command_pb2.Command]:

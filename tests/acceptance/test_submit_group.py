@@ -232,6 +232,26 @@ async def test_orders_of_a_basket_wait_for_their_first_prices_together(
         await a.counts("dark_opened", 3)
 
 
+async def test_orders_of_a_message_wait_for_their_first_prices_together(
+    on_sim: SimStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ems_service.dark_feed.FIRST_PRICE_SECONDS_MAX", 60)
+    async with on_sim.desk.client("A") as a:
+        await a.opened()
+        a.submit("a-1", dark(buy("1", "X-USD"), "105"))
+        a.submit("a-2", buy("1", "X-USD", limit="100"))
+        a.submit("a-3", stop(buy("1", "Y-USD"), "105"))
+        a.submit_group("g", BASKET, {"a-4": dark(buy("1", "Z-USD"), "105")})
+        for symbol in ("X-USD", "Y-USD", "Z-USD"):
+            await on_sim.sim.market.until_subscribers(symbol, 1)
+        for symbol in ("Z-USD", "Y-USD", "X-USD"):
+            on_sim.sim.market.quote(symbol, bid="99", ask="100")
+            on_sim.sim.market.trade(symbol, "100")
+        await a.counts("dark_opened", 3)
+        names = dict.fromkeys(event.client_order_id for event in a.news if event.client_order_id)
+        assert list(names) == ["a-1", "a-2", "a-3", "a-4"]
+
+
 async def test_by_unary_call_each_order_is_answered_in_its_place(on_sim: SimStack) -> None:
     on_sim.sim.market.quote("Y-USD", bid="100", ask="101")
     orders = [Submit(client_order_id=name, terms=_at_sim(terms)) for name, terms in mixed().items()]

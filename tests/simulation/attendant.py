@@ -111,7 +111,10 @@ class Attendant:
         self.view = opening.view
         self._cancel_after_seconds = opening.cancel_after_seconds
         context = cast(Any, SimpleNamespace(write=None))
-        nothing, prices = cast(Any, None), cast(Any, SimpleNamespace(first_prices=self._first_prices))
+        nothing, prices = (
+            cast(Any, None),
+            cast(Any, SimpleNamespace(first_prices=self._first_prices, expect=_not_ahead)),
+        )
         self._trade = Trade(nothing, context, host.engine, host.publisher, nothing, nothing, prices, PRINCIPAL)
         self._trade._client_id = self.view.client_id
         host.returned(self.view.client_id)
@@ -213,3 +216,7 @@ class Attendant:
     def _send(self, framed: Sequence[bytes], head_seq: int | None) -> None:
         trailer = b"" if head_seq is None else uint64_field(HEAD_SEQ_FIELD, head_seq)
         self._line.send(1, b"".join((*framed, trailer)))
+
+
+def _not_ahead(_: Submit | SubmitGroup) -> None:
+    """Each waits in its turn here: a moment is no length of time."""
