@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from paper_broker.convert import market
-from paper_broker.core.feed import MarketChange, Printed, SessionTurn, Side
+from paper_broker.core.feed import MarketChange, Printed, SessionTurn, Side, TradesMissed
 from paper_broker.core.order_book import OrderBook
 from paper_broker.history import History
 from paper_broker.limits import QUOTES_BACKLOG_PACED_BYTES
@@ -63,6 +63,9 @@ class QuoteBoard:
         """Tell a change that its book has taken."""
         if isinstance(change, Printed):
             self.history.add(change)
+        elif isinstance(change, TradesMissed):
+            self.history.miss(change)
+            return
         topic = self._topics.get(change.symbol)
         if topic is not None:
             topic.tell(change, time.time_ns())

@@ -1,19 +1,17 @@
 """What another server says of its markets, as changes of ours: on a stream that is followed, or was recorded.
 
 Called by `market/remote.py` and `market/own_recording.py`. Invariant: what only stood already changes nothing twice: a
-trade of a snapshot is none of ours.
+trade of a snapshot is none of ours. Wherever trades may be missing, TradesMissed says so.
 """
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from paper_broker.convert.market import change
-from paper_broker.core.feed import BookSet, Halted, Level, MarketChange, Opened, TopSet
+from paper_broker.core.feed import BookSet, Halted, Level, MarketChange, Opened, TopSet, TradesMissed
 from paper_broker.core.instruments import DayEnd, Listing
 from pitline.types.v1 import instrument_pb2, market_pb2
 from pitline_rpc.decimals import DecimalError, parse
-
-_CLOSING = (market_pb2.FEED_STATE_HALTED, market_pb2.FEED_STATE_DOWN)
 
 
 def listing(instrument: instrument_pb2.Instrument) -> Listing:
@@ -42,7 +40,8 @@ def listing(instrument: instrument_pb2.Instrument) -> Listing:
 class Following:
     """Follows one symbol. `has_books`: its books are told as well as its best prices.
 
-    Without books nothing is known below the best prices, and they are the whole book.
+    Without books nothing is known below the best prices, and they are the whole book. What is heard of the market
+    begins with its first update that is no snapshot: the times of a snapshot may be older than its stream.
     """
 
     def __init__(self, listing: Listing, *, has_books: bool) -> None:
@@ -51,6 +50,10 @@ class Following:
         self._top: tuple[market_pb2.MarketUpdate, int] | None = None
         self._trades: bool | None = None
         self._opens = False
+        self._known_ns: int | None = None
+        """Every trade is known up to here; None: the market is not heard, not yet or not any more."""
+        self._traded_ns = 0
+        """When it traded last, or began to be heard."""
 
     def changes(self, update: market_pb2.MarketUpdate, time_ns: int) -> Iterator[MarketChange]:
         """What the update changes at `time_ns`. Best prices may wait for the book that follows them. Raises Refused for
@@ -60,6 +63,7 @@ class Following:
         top, self._top = self._top, None
         if top is not None and not (kind == "book" and top[0].market_time == update.market_time):
             yield from self._moved(change(top[0], self._listing, top[1], "update"), top[1])
+        yield from self._gaps(update, time_ns)
         match kind:
             case "quote" if self._has_books:
                 self._top = update, time_ns
@@ -67,8 +71,10 @@ class Following:
                 yield from self._moved(change(update, self._listing, time_ns, "update"), time_ns)
             case "trade" if not update.snapshot:
                 yield change(update, self._listing, time_ns, "update")
-            case "feed_state" if update.feed_state in _CLOSING:
-                yield from self.halt(time_ns)
+            case "feed_state" if update.feed_state == market_pb2.FEED_STATE_HALTED:
+                yield from self._halt(time_ns)
+            case "feed_state" if update.feed_state == market_pb2.FEED_STATE_DOWN:
+                yield from self.lose(time_ns)
             case "feed_state" if update.feed_state == market_pb2.FEED_STATE_FRESH:
                 self._opens = self._trades is not True
             case _:
@@ -80,8 +86,38 @@ class Following:
             (update, time_ns), self._top = self._top, None
             yield from self._moved(change(update, self._listing, time_ns, "update"), time_ns)
 
-    def halt(self, time_ns: int) -> Iterator[MarketChange]:
-        """The market, or what is heard of it, has come to an end for now."""
+    def lose(self, time_ns: int) -> Iterator[MarketChange]:
+        """What is heard of the market has come to an end for now: it halts, and may trade unheard."""
+        yield from self._unheard(time_ns)
+        yield from self._halt(time_ns)
+
+    def miss(self, time_ns: int) -> Iterator[MarketChange]:
+        """Trades since the last one did not come here, or were not understood."""
+        if self._known_ns is not None:
+            yield TradesMissed(self._listing.symbol, time_ns, self._traded_ns)
+
+    def _gaps(self, update: market_pb2.MarketUpdate, time_ns: int) -> Iterator[MarketChange]:
+        if update.WhichOneof("change") == "feed_state":
+            if update.snapshot:  # the stream begins, again where one was lost of which nobody told
+                yield from self._unheard(time_ns)
+            return
+        is_trade = update.HasField("trade")
+        if self._known_ns is None:
+            yield TradesMissed(self._listing.symbol, time_ns, time_ns)
+            self._traded_ns = time_ns
+        elif is_trade and update.missed:
+            yield from self.miss(time_ns)
+        if not update.snapshot:
+            self._known_ns = time_ns
+            if is_trade:
+                self._traded_ns = time_ns
+
+    def _unheard(self, time_ns: int) -> Iterator[MarketChange]:
+        since_ns, self._known_ns = self._known_ns, None
+        if since_ns is not None:
+            yield TradesMissed(self._listing.symbol, time_ns, since_ns)
+
+    def _halt(self, time_ns: int) -> Iterator[MarketChange]:
         if self._trades is not False:
             self._trades = False
             yield Halted(self._listing.symbol, time_ns)

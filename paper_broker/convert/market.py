@@ -86,7 +86,7 @@ def trade(printed: Printed, listing: Listing) -> market_pb2.Trade:
 
 
 def bar(traded: Traded, interval_seconds: int, listing: Listing) -> market_pb2.Bar:
-    """An interval that is over."""
+    """An interval that is over, and of which every trade is known."""
     message = market_pb2.Bar(
         interval_seconds=interval_seconds,
         open_px=listing.px_text(traded.open_ticks),
@@ -96,6 +96,7 @@ def bar(traded: Traded, interval_seconds: int, listing: Listing) -> market_pb2.B
         volume=listing.qty_text(traded.lots),
         trade_count=traded.count,
         complete=True,
+        after_gap=traded.after_gap,
     )
     message.start_time.FromNanoseconds(traded.start_ns)
     return message

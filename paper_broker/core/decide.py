@@ -33,6 +33,7 @@ from paper_broker.core.feed import (
     SessionTurn,
     Side,
     TopSet,
+    TradesMissed,
 )
 from paper_broker.core.fill_model import RestingFill, fills_by_display, fills_by_print
 from paper_broker.core.instruments import Listing
@@ -79,7 +80,7 @@ def moved(state: State, change: MarketChange | SessionTurn) -> tuple[Filled, ...
             fills = [fill for side in Side for fill in fills_by_print(book, side, change, allowance)]
         case BookSet() | LevelsSet() | TopSet() | Opened() | SessionOpened():
             fills = [fill for side in Side for fill in fills_by_display(book, side, allowance)]
-        case Halted() | SessionClosed():
+        case TradesMissed() | Halted() | SessionClosed():
             fills = []
         case _:
             assert_never(change)

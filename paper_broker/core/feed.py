@@ -61,6 +61,16 @@ class Printed:
 
 
 @dataclass(slots=True)
+class TradesMissed:
+    """Of what the market traded from `since_ns` to now, some may not be known here. It trades, or not, as before."""
+
+    symbol: str
+    market_time_ns: int
+    since_ns: int
+    """ns since 1970, UTC, at most `market_time_ns`."""
+
+
+@dataclass(slots=True)
 class Halted:
     """The market does not trade: orders are rejected, nothing fills, until it opens."""
 
@@ -92,7 +102,7 @@ class SessionClosed:
     market_time_ns: int
 
 
-MarketChange = BookSet | LevelsSet | TopSet | Printed | Halted | Opened
+MarketChange = BookSet | LevelsSet | TopSet | Printed | TradesMissed | Halted | Opened
 """What a market tells."""
 
 SessionTurn = SessionOpened | SessionClosed

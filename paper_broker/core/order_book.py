@@ -25,6 +25,7 @@ from paper_broker.core.feed import (
     SessionTurn,
     Side,
     TopSet,
+    TradesMissed,
 )
 from paper_broker.core.instruments import Listing
 from paper_broker.core.orders import Order
@@ -212,7 +213,6 @@ class OrderBook:
 
     def feed(self, change: MarketChange) -> None:
         """The market moves. Nothing is filled here."""
-        self.fed = True
         bids, offers = self._sides
         match change:
             case BookSet():
@@ -234,8 +234,11 @@ class OrderBook:
                 self.halted = True
             case Opened():
                 self.halted = False
+            case TradesMissed():
+                return  # nothing of what stands now
             case _:
                 assert_never(change)
+        self.fed = True
         if self.queue_position and not isinstance(change, Printed):
             for side in self._sides:
                 side.shrink_queues()

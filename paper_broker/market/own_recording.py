@@ -93,7 +93,7 @@ def changes(recording: OwnRecording, later_ns: int) -> Iterator[MarketChange]:
     except Refused as refused:
         raise RecordingError(recording.path, count, str(refused)) from refused
     yield from following.waiting()
-    yield from following.halt(now_ns)
+    yield from following.lose(now_ns)
 
 
 def _time_ns(update: market_pb2.MarketUpdate) -> int | None:

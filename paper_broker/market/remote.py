@@ -131,7 +131,7 @@ class RemoteMarket:
             except grpc.aio.AioRpcError as error:
                 _log.warning("market_lost", address=self._address, text=str(from_rpc_error(error)))
             now_ns = self.now_ns()
-            await self._hand_over([change for each in following.values() for change in each.halt(now_ns)], emit)
+            await self._hand_over([change for each in following.values() for change in each.lose(now_ns)], emit)
             await asyncio.sleep(pause)
             pause = min(2 * pause, REMOTE_PAUSE_SECONDS_MAX)
 
@@ -146,6 +146,8 @@ class RemoteMarket:
                 found += one.changes(update, now_ns) if one else ()
             except Refused as refused:
                 _log.warning("update_not_understood", symbol=update.key.symbol, text=str(refused))
+                if one and update.HasField("trade"):
+                    found += one.miss(now_ns)
         for one in following.values():
             found += one.waiting()
         return found

@@ -1,6 +1,17 @@
 """What a market displays, kept the plainest way: a dict a side. To judge a market by, and faster books too."""
 
-from paper_broker.core.feed import BookSet, Halted, Level, LevelsSet, MarketChange, Opened, Printed, Side, TopSet
+from paper_broker.core.feed import (
+    BookSet,
+    Halted,
+    Level,
+    LevelsSet,
+    MarketChange,
+    Opened,
+    Printed,
+    Side,
+    TopSet,
+    TradesMissed,
+)
 
 
 class DisplayedSide:
@@ -51,7 +62,7 @@ class Displayed:
             case TopSet(bid=bid, ask=ask):
                 self._sides[Side.BUY].set_top(bid)
                 self._sides[Side.SELL].set_top(ask)
-            case Printed() | Halted() | Opened():
+            case Printed() | TradesMissed() | Halted() | Opened():
                 pass
 
     @property

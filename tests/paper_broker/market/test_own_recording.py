@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from paper_broker.core.feed import BookSet, Halted, MarketChange, Opened, Printed, TopSet
+from paper_broker.core.feed import BookSet, Halted, MarketChange, Opened, Printed, TopSet, TradesMissed
+from paper_broker.history import SECOND_NS, History
 from paper_broker.market import replay
 from paper_broker.market.errors import RecordingError as UnreadableError
 from pitline.types.v1.instrument_pb2 import Instrument, InstrumentKey, TickBand
@@ -52,8 +53,25 @@ def written(path: Path, *updates: MarketUpdate, depth: int = 1) -> Path:
 
 
 def played(path: Path) -> list[MarketChange]:
+    """Without where trades may be missing, which is the history's business."""
     [recording] = replay.look_all([path])
-    return list(replay.changes(recording))
+    return [change for change in replay.changes(recording) if not isinstance(change, TradesMissed)]
+
+
+def bars_played(path: Path) -> list[str]:
+    """Of ten seconds each: when they begin, trades, whether there is a gap before."""
+    [recording] = replay.look_all([path])
+    history = History()
+    for change in replay.changes(recording):
+        match change:
+            case Printed():
+                history.add(change)
+            case TradesMissed():
+                history.miss(change)
+            case _:
+                pass
+    bars = history.bars("X-USD", 10 * SECOND_NS, 0, 1_000 * SECOND_NS)
+    return [f"{bar.start_ns // SECOND_NS}: {bar.count}{', after a gap' if bar.after_gap else ''}" for bar in bars]
 
 
 def test_what_was_recorded_happens_again(tmp_path: Path) -> None:
@@ -96,6 +114,45 @@ def test_market_halts_while_its_feed_was_lost(tmp_path: Path) -> None:
         fresh, at(15, quote=quote("98", "100")),
     )  # fmt: skip
     assert [type(change) for change in played(path)] == [BookSet, Opened, Halted, BookSet, Opened, Halted]
+
+
+def trade(second: int, *, missed: int = 0) -> MarketUpdate:
+    return at(second, trade=Trade(price="100", qty="1"), missed=missed)
+
+
+STOOD = at(3, feed_state=FEED_STATE_FRESH, snapshot=True)
+DOWN = MarketUpdate(key=KEY, feed_state=FEED_STATE_DOWN)
+
+
+@pytest.mark.parametrize(
+    ("between", "bars"),
+    [
+        ([], ["10: 2, after a gap", "20: 2", "30: 1", "40: 1"]),
+        ([at(28, feed_state=FEED_STATE_HALTED)], ["10: 2, after a gap", "20: 2", "30: 1", "40: 1"]),
+        ([DOWN], ["10: 2, after a gap", "40: 1, after a gap"]),
+        (
+            [STOOD],
+            ["10: 2, after a gap", "40: 1, after a gap"],
+        ),  # the recorder had lost its stream, of which nobody tells
+        ([trade(29, missed=1)], ["10: 2, after a gap", "30: 1, after a gap", "40: 1"]),
+        ([at(29, quote=quote("99", "100"), missed=1)], ["10: 2, after a gap", "20: 2", "30: 1", "40: 1"]),
+    ],
+    ids=["nothing", "a halt", "the feed lost", "the stream lost", "trades missed", "quotes missed"],
+)
+def test_no_bar_is_made_where_trades_may_be_missing(
+    tmp_path: Path, between: list[MarketUpdate], bars: list[str]
+) -> None:
+    before = [
+        STOOD,
+        at(3, quote=quote("99", "100"), snapshot=True),
+        trade(4),
+        trade(10),
+        trade(19),
+        trade(20),
+        trade(25),
+    ]
+    path = written(tmp_path / "x.rec", *before, *between, trade(31), trade(41), trade(55))
+    assert bars_played(path) == bars  # the first and the last are not known whole
 
 
 def test_torn_last_member_is_passed_over(tmp_path: Path) -> None:
