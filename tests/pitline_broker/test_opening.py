@@ -63,5 +63,5 @@ async def test_a_stream_that_does_not_say_all_of_its_hello_ends(
 ) -> None:
     monkeypatch.setattr(opening, "HELLO_SECONDS_MAX", 0)
     with pytest.raises(Refused, match="within 0 s") as refused:
-        await opening.opening(_batches(*said, silent=True), _ref_of)
+        await opening.opening_in_time(_batches(*said, silent=True), _ref_of)
     assert refused.value.code is grpc.StatusCode.UNAVAILABLE

@@ -21,19 +21,18 @@ Read = Callable[[BrokerRequest, str], RequestT]
 """(message, its place in the batch) to a request of a broker. Raises Refused."""
 
 
-async def opening(requests: AsyncIterator[TradesRequest], read: Read[RequestT]) -> tuple[Hello, list[RequestT]]:
-    """The hello with all its open refs, and the requests that came with the last of them. Raises Refused, also
-    when they do not come in time.
-    """
+async def opening_in_time(requests: AsyncIterator[TradesRequest], read: Read[RequestT]) -> tuple[Hello, list[RequestT]]:
+    """What `opening` gives. Raises Refused, also when it does not come in time."""
     try:
         async with asyncio.timeout(HELLO_SECONDS_MAX):
-            return await _opening(requests, read)
+            return await opening(requests, read)
     except TimeoutError:
         text = f"no hello with all its open refs within {HELLO_SECONDS_MAX:g} s"
         raise Refused(grpc.StatusCode.UNAVAILABLE, "HEARTBEAT_MISSED", text) from None
 
 
-async def _opening(requests: AsyncIterator[TradesRequest], read: Read[RequestT]) -> tuple[Hello, list[RequestT]]:
+async def opening(requests: AsyncIterator[TradesRequest], read: Read[RequestT]) -> tuple[Hello, list[RequestT]]:
+    """The hello with all its open refs, and the requests that came with the last of them. Raises Refused."""
     batch = await anext(requests, TradesRequest())
     if not batch.requests or batch.requests[0].WhichOneof("kind") != "hello":
         raise out_of_sequence("requests[0].hello", "the first request of a stream is hello")

@@ -27,7 +27,7 @@ from pitline.types.v1.instrument_pb2 import Instrument
 from pitline_broker.attached import ReadEvents, Session
 from pitline_broker.checks import check_symbol, invalid, shown
 from pitline_broker.limits import BOOK_DEPTH_MAX, INSTRUMENTS_PAGE_MAX, QUOTES_BACKLOG_BYTES_MAX
-from pitline_broker.opening import Read, opening, read_batch
+from pitline_broker.opening import Read, opening_in_time, read_batch
 from pitline_rpc.outbound import Outbound
 from pitline_rpc.server import Service
 from pitline_rpc.status import Refused
@@ -113,7 +113,7 @@ class BrokerServicer(Generic[RequestT]):
 
         The end of the requests alone ends nothing: events go on.
         """
-        hello, rest = await opening(requests, self._read)
+        hello, rest = await opening_in_time(requests, self._read)
         session = Session(context.write, hello)
         try:
             async with asyncio.TaskGroup() as tasks:
