@@ -13,13 +13,14 @@ import sys
 import time
 from pathlib import Path
 
+import grpc
 import uvloop
 
 from chaos.habits import ACCOUNTS, Habits
 from chaos.logbook import Logbook, entries
 from chaos.raw import RawTrader
 from pitline.ems.v1.command_pb2 import Command
-from pitline_client import Client, OrderHandle, UnreachableError, connect
+from pitline_client import CallRefusedError, Client, OrderHandle, UnreachableError, connect
 
 TICK_SECONDS = 0.1
 """Pause between two batches of commands."""
@@ -99,6 +100,10 @@ async def trade(address: str, trading: Trading) -> None:
             await taking
         except UnreachableError:
             await asyncio.sleep(RETRY_SECONDS)
+        except CallRefusedError as error:
+            if error.code != grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)  # its line was half open when it asked what there is
 
 
 async def _take(client: Client, trading: Trading) -> None:
