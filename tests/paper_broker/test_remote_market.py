@@ -1,18 +1,24 @@
 """A paper broker whose market another server makes: a broker, or an EMS in front of one."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 
+import grpc.aio
 import pytest
 
 from paper_broker.app import serving
 from paper_broker.config import PaperSettings
+from paper_broker.core.feed import Halted, MarketChange, Printed, TradesMissed
+from paper_broker.core.instruments import Listing
 from paper_broker.market.errors import MarketError
+from paper_broker.market.remote import RemoteMarket
 from pitline.broker.v1.broker_service_pb2 import QuotesRequest, QuotesResponse, Subscribe, SubscriptionChange
 from pitline.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
-from pitline.types.v1.market_pb2 import FeedState, MarketUpdate
+from pitline.types.v1.instrument_pb2 import Instrument, InstrumentKey
+from pitline.types.v1.market_pb2 import FeedState, MarketUpdate, Trade
 from pitline_rpc.channel import connect
 from support.stack import PaperStack, paper_stack
 from support.waiting import DEADLINE_SECONDS
@@ -98,3 +104,36 @@ async def test_market_that_is_not_there_is_refused_at_the_start(source: PaperSta
     with pytest.raises(MarketError, match="no broker 'nobody'"):
         async with following(tmp_path / "here", f"{source.ems.address}/nobody"):
             pass
+
+
+class TwiceLost:
+    """A market that trades once and is lost, and again with a price between ticks."""
+
+    def __init__(self) -> None:
+        self._prices = ["100", "100.5"]
+
+    async def instruments(self, channel: grpc.aio.Channel) -> list[Instrument]:
+        raise NotImplementedError
+
+    async def updates(self, channel: grpc.aio.Channel, symbols: Sequence[str]) -> AsyncIterator[Sequence[MarketUpdate]]:
+        if not self._prices:
+            raise EOFError
+        price = self._prices.pop(0)
+        yield [
+            MarketUpdate(key=InstrumentKey(symbol="X-USD"), trade=Trade(price=each, qty="1")) for each in ("99", price)
+        ]
+
+
+async def test_what_was_traded_unheard_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paper_broker.market.remote.REMOTE_PAUSE_SECONDS_MIN", 0)
+    told = list[MarketChange]()
+
+    async def emit(changes: Sequence[MarketChange]) -> None:
+        told.extend(changes)
+
+    listing = Listing("X-USD", "X", "X", "USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    with suppress(EOFError):
+        await RemoteMarket("127.0.0.1:1", TwiceLost(), [listing]).run(emit)
+    heard_and_lost = [TradesMissed, Printed, Printed, TradesMissed, Halted]
+    not_understood = [TradesMissed, Printed, TradesMissed, TradesMissed, Halted]
+    assert [type(change) for change in told] == [*heard_and_lost, *not_understood]
