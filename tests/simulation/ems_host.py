@@ -140,13 +140,14 @@ class _Forgetful(dict[Any, Any]):
 class _Recall(Recall):
     """The real one; the watchman looks on."""
 
-    def __init__(self, archive: Archive, ids: IdFilter, row: int, misfires: list[str]) -> None:
+    def __init__(self, archive: Archive, ids: IdFilter, row: int, misfires: list[str], clock: Clock) -> None:
         super().__init__(archive, ids, row)
+        self._clock = clock
         self.watchman = Watchman(misfires)
 
     def take_back(self, state: State, given: Input) -> None:
         super().take_back(state, given)
-        self.watchman.before(state, given)
+        self.watchman.before(state, given, self._clock.now_ns())
 
 
 def _unheeded(_: object) -> None:
@@ -198,8 +199,9 @@ class EmsHost(Mortal):
         archive = self.archive
         self._snapshot_seq = snapshot_seq
         ids, row = archive.ids(snapshot_seq), archive.last_row(snapshot_seq)
-        self._recall = _Recall(cast(Archive, archive), ids, row, self.misfires)
-        self.engine = _Engine(self.state, cast(Journal, self), self.publisher, _Clock(self.schedule), self._recall)
+        clock = _Clock(self.schedule)
+        self._recall = _Recall(cast(Archive, archive), ids, row, self.misfires, clock)
+        self.engine = _Engine(self.state, cast(Journal, self), self.publisher, clock, self._recall)
         self.prices = PriceLines(self, self._weathers)
         self.engine.lookout = self.prices
         self.engine.host = self

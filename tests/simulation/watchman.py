@@ -31,7 +31,7 @@ class Watchman:
         self._waiting: list[tuple[Order, bool]] = []
         self._price = ""
 
-    def before(self, state: State, given: Input) -> None:
+    def before(self, state: State, given: Input, now_ns: int) -> None:
         """An input is about to be decided."""
         self.after()
         match given:
@@ -43,7 +43,7 @@ class Watchman:
             case Ticked():
                 self._price = f"{given.broker} {given.symbol} bid {given.bid} ask {given.ask} last {given.last}"
                 self._waiting = [
-                    (order, self._must_fire(state, order, given))
+                    (order, self._must_fire(state, order, given, now_ns))
                     for order in state.open_orders.values()
                     if order.state.status is OrderStatus.DARK
                     and (order.broker, order.terms.symbol) == (given.broker, given.symbol)
@@ -59,7 +59,7 @@ class Watchman:
             if fired != must_fire:
                 self._told.append(f"{order.order_id} {'fired' if fired else 'did not fire'} by {self._price}")
 
-    def _must_fire(self, state: State, order: Order, tick: Ticked) -> bool:
+    def _must_fire(self, state: State, order: Order, tick: Ticked, now_ns: int) -> bool:
         condition = order.terms.condition
         assert condition is not None, order.order_id
         is_alert = condition.execution is Placement.ALERT
@@ -68,6 +68,8 @@ class Watchman:
         trigger_px = condition.trigger_px if order.terms.trail is None else self._trailed(order, tick)
         if not is_alert and state.brokers[order.broker].state is BrokerState.DOWN:
             return False
+        if order.terms.expire_time_ns is not None and order.terms.expire_time_ns <= now_ns:
+            return False  # it is about to expire
         quoted = tick.bid is None or tick.ask is None or tick.bid <= tick.ask
         prices: list[Decimal | None] = []
         sees_last = condition.source in (TriggerSource.DEFAULT, TriggerSource.LAST)
